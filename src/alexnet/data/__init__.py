@@ -1,0 +1,1 @@
+"""From files to batches: sources, the one place that opens pictures, split, store, augmentation, batches."""

@@ -1,0 +1,93 @@
+"""The stream of batches: (seed, epoch, step, rank) -> the same batch, always.
+
+Nothing here has a state that moves on: any batch of any epoch can be asked for at any time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alexnet.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some pictures: uint8 (N, C, S, S), their labels, int64 (N,), and their indices in the source."""
+
+    pixels: Tensor
+    labels: Tensor
+    indices: NDArray[np.int64]
+
+
+class Batches:
+    """Batches of chosen pictures of a store, in a new order each epoch or in their own."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        indices: NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int | None,
+        device: torch.device,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        """`pixels`, uint8 (all, S, S, C), and `labels` cover the whole source; `indices` are those served.
+
+        With a `seed` the order is shuffled anew each epoch; None keeps it. Each of `ranks` processes is
+        served its share of every batch.
+        """
+        if batch_size < 1:
+            raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
+        self.indices = indices
+        self.seed = seed
+        self.device = device
+        self.rank, self.ranks = rank, ranks
+        self.borders = borders(len(indices), batch_size, merge_single=seed is not None)
+        self._pixels = pixels
+        self._labels = labels
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return len(self.borders)
+
+    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, each picture in exactly one (of all ranks together)."""
+        order = self.indices
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        for start, stop in self.borders:
+            yield self._gather(order[start:stop][self.rank :: self.ranks])
+
+    def step_seed(self, epoch: int, step: int) -> int:
+        """The seed of everything random inside one step: augmentation, dropout."""
+        words = np.random.SeedSequence([self.seed or 0, epoch, step, self.rank]).generate_state(2)
+        return int(words[0]) << 31 | int(words[1]) >> 1
+
+    def _gather(self, chosen: NDArray[np.int64]) -> Batch:
+        rows = torch.from_numpy(np.take(self._pixels, chosen, axis=0))
+        labels = torch.from_numpy(self._labels[chosen])
+        device = self.device
+        pinned = device.type == "cuda"
+        if pinned:
+            rows, labels = rows.pin_memory(), labels.pin_memory()
+        # (N, S, S, C) seen as (N, C, S, S): channels last in memory, as convolutions like it
+        pixels = rows.to(device, non_blocking=pinned).permute(0, 3, 1, 2)
+        return Batch(pixels, labels.to(device, non_blocking=pinned), chosen)
+
+
+def borders(count: int, batch_size: int, *, merge_single: bool) -> list[tuple[int, int]]:
+    """Start and stop of each batch; the last one may be smaller.
+
+    With `merge_single`, a last batch of one picture joins the one before: batch norm cannot be trained on it.
+    """
+    starts = list(range(0, count, batch_size))
+    if merge_single and batch_size > 1 and len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], count], strict=True))

@@ -1,0 +1,109 @@
+"""Where named data sets live, and how they get there: pooch downloads, we check the content."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import platformdirs
+
+from alexnet.errors import DataError
+from alexnet.progress import Bar, Display
+
+
+def cache_folder() -> Path:
+    """The user's cache directory for this program."""
+    return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
+
+
+def data_folder(data_dir: Path | None = None) -> tuple[Path, bool]:
+    """The folder of named sets, and whether a person named it (then nothing is ever written into it)."""
+    named = data_dir or (Path(os.environ["ALEXNET_DATA"]) if os.environ.get("ALEXNET_DATA") else None)
+    return (named.expanduser(), True) if named else (cache_folder() / "data", False)
+
+
+def fetch(
+    data_dir: Path | None,
+    candidates: Sequence[str],
+    urls: Sequence[str],
+    check: Callable[[Path], str | None],
+    display: Display,
+) -> Path:
+    """The first of `candidates` (paths below the data folder) that is there, downloaded if none is.
+
+    `check` says what is wrong with a file's content, or None. Downloads go to the cache directory and try
+    `urls` in turn; a download that fails its check is removed.
+
+    Errors: DataError naming the file, where it should lie and where it comes from.
+    """
+    folder, named = data_folder(data_dir)
+    for candidate in candidates:
+        path = folder / candidate
+        if path.exists():
+            fault = check(path)
+            if fault:
+                remedy = "replace it" if named else "delete it, it will be downloaded again"
+                raise DataError(f"{path}: {fault}; {remedy}")
+            return path
+    if named:
+        raise DataError(
+            f"no {candidates[0]} below {folder}. Put the file there (it is published at {urls[0]}), "
+            "or leave out --data-dir and ALEXNET_DATA to have it downloaded"
+        )
+    target = folder / candidates[0]
+    for url in urls:
+        if _download(url, target, display):
+            fault = check(target)
+            if fault is None:
+                return target
+            target.unlink()
+            display.say(f"{url}: {fault}")
+    raise DataError(
+        f"{target.name} could not be downloaded from {' or '.join(urls)}. "
+        f"Fetch it where there is a network and put it at {target}, or name its folder with --data-dir"
+    )
+
+
+def _download(url: str, target: Path, display: Display) -> bool:
+    import pooch
+    import requests
+
+    logger = pooch.get_logger()
+    logger.setLevel(logging.WARNING)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with display.bar(f"downloading {url}", 1, "bytes") as bar:
+        downloader = pooch.HTTPDownloader(progressbar=_PoochBar(bar), timeout=30)
+        try:
+            # pooch writes beside and renames; the content is checked by the caller, decompressed
+            pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=downloader)
+        except (requests.RequestException, OSError, ValueError) as error:
+            display.detail(f"{url}: {error}")
+            return False
+    return True
+
+
+class _PoochBar:
+    """What pooch expects of a progress bar, shown on ours."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
+        self._total = 0.0
+
+    @property
+    def total(self) -> float:
+        return self._total
+
+    @total.setter
+    def total(self, value: float) -> None:
+        self._total = value
+        if hasattr(self.bar, "total"):
+            self.bar.total = value
+
+    def update(self, amount: float) -> None:
+        self.bar.advance(amount)
+
+    def reset(self) -> None:
+        """Pooch calls this before it repeats the total; nothing to do."""
+
+    def close(self) -> None:
+        """The bar is closed by whoever opened it."""

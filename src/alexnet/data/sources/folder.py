@@ -1,0 +1,126 @@
+"""Any folder of pictures: one folder a class, or train/ with val/ and/or test/ of class folders."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from alexnet import durable
+from alexnet.data.images import SUFFIXES
+from alexnet.data.sources.base import Content, Part, Source
+from alexnet.errors import DataError
+
+_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def load(path: Path) -> Source:
+    """Pictures below `path`; a class's pictures may lie in folders of their own, links are followed once.
+
+    Classes are matched by name, and ordered by name (upper and lower case alike first, so that the order is
+    the same on every machine).
+
+    Errors: DataError when there are no classes, only one, or the parts' classes differ.
+    """
+    parts = _part_folders(path)
+    if parts and "train" not in parts.values():
+        raise DataError(f"{path} has {', '.join(sorted(parts))} but no train folder: add one, or drop the level")
+    entries: list[tuple[str, str, Part]] = []  # name below path, class, part
+    if parts:
+        for folder, part in sorted(parts.items()):
+            entries += [(f"{folder}/{name}", label, part) for name, label in _class_pictures(path / folder)]
+    else:
+        entries = [(name, label, "") for name, label in _class_pictures(path)]
+    classes = _checked_classes(path, entries, bool(parts))
+    names = tuple(name for name, _, _ in entries)
+    index = {label: number for number, label in enumerate(classes)}
+
+    def contents() -> Iterator[Content]:
+        yield from (path / name for name in names)
+
+    return Source(
+        name=str(path),
+        classes=classes,
+        names=names,
+        labels=np.array([index[label] for _, label, _ in entries], dtype=np.int64),
+        parts=tuple(part for _, _, part in entries),
+        contents=contents,
+        digest=durable.digest(*(part for name in names for part in (name, content_digest(path / name)))),
+        why="its own folders " + ", ".join(sorted(parts)) if parts else "",
+    )
+
+
+def content_digest(file: Path) -> str:
+    """Digest of a file's content; a word for one that cannot be read (it is named when it is decoded)."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            return "not a regular file"
+        return durable.digest_file(file)
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+
+
+def _part_folders(path: Path) -> dict[str, Part]:
+    """Folder name to part, if the folder is divided. A class called `test` alone divides nothing."""
+    found = {entry.name: _PARTS[entry.name.lower()] for entry in _folders(path) if entry.name.lower() in _PARTS}
+    others = [entry.name for entry in _folders(path) if entry.name.lower() not in _PARTS]
+    if others or not any(_folders(path / name) for name in found):
+        return {}
+    if len(set(found.values())) < len(found):
+        raise DataError(f"{path} has more than one validation folder: {', '.join(sorted(found))}; keep one")
+    return found
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted((e for e in path.iterdir() if e.is_dir() and not e.name.startswith(".")), key=_order)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _order(path: Path) -> tuple[str, str]:
+    return path.name.casefold(), path.name
+
+
+def _class_pictures(path: Path) -> list[tuple[str, str]]:
+    """(name below path, class) of every picture, by class, then by name."""
+    found = []
+    for folder in _folders(path):
+        found += [(f"{folder.name}/{name}", folder.name) for name in _pictures_below(folder)]
+    return found
+
+
+def _pictures_below(folder: Path) -> list[str]:
+    """Names of the pictures below `folder`, with / between; each real folder is entered once."""
+    names: list[str] = []
+    entered: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                names.append((Path(place) / name).relative_to(folder).as_posix())
+    return sorted(names)
+
+
+def _checked_classes(path: Path, entries: list[tuple[str, str, Part]], divided: bool) -> tuple[str, ...]:
+    trained = {label for _, label, part in entries if part in ("train", "")}
+    empty = sorted(f.name for f in _folders(path) if f.name not in trained) if not divided else []
+    if len(trained) < 2:
+        raise DataError(
+            f"{path} has pictures of {len(trained)} classes, at least 2 are needed: "
+            "put one folder a class into it, each with its pictures"
+        )
+    if empty:
+        raise DataError(f"class {empty[0]!r} in {path} has no pictures: add some or remove the folder")
+    strangers = sorted({label for _, label, _ in entries} - trained)
+    if strangers:
+        raise DataError(
+            f"{path}: classes {', '.join(strangers)} are in val or test but not in train: rename or remove them"
+        )
+    return tuple(sorted(trained, key=lambda label: (label.casefold(), label)))

@@ -1,0 +1,68 @@
+"""A CSV file of path,label (and, if it likes, split): any layout of pictures on the disk."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from alexnet import durable
+from alexnet.data.sources.base import Content, Part, Source
+from alexnet.data.sources.folder import content_digest
+from alexnet.errors import DataError
+
+_SPLITS: dict[str, Part] = {
+    "": "", "train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+}  # fmt: skip
+
+
+def load(path: Path) -> Source:
+    """Pictures named in `path`, relative to its folder or absolute. Tabs are understood for .tsv.
+
+    Errors: DataError with the line's number for what cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    fields = [field.strip().lower() for field in reader.fieldnames or []]
+    if "path" not in fields or "label" not in fields:
+        raise DataError(f"{path}, line 1: the header must name 'path' and 'label' (and may name 'split'), it is {fields}")
+    reader.fieldnames = fields
+    names, labels, parts = [], [], []
+    for row in reader:
+        name, label = (row["path"] or "").strip(), (row["label"] or "").strip()
+        split = (row.get("split") or "").strip().lower()
+        if not name or not label:
+            raise DataError(f"{path}, line {reader.line_num}: path or label is missing")
+        if split not in _SPLITS:
+            raise DataError(f"{path}, line {reader.line_num}: split {split!r} is none of train, val, test")
+        names.append(name)
+        labels.append(label)
+        parts.append(_SPLITS[split])
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path} names {twice} more than once: keep one line")
+    if "" in parts and set(parts) != {""}:
+        raise DataError(f"{path}: give a split for every line or for none")
+    classes = tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
+    if len(classes) < 2:
+        raise DataError(f"{path} has {len(classes)} classes, at least 2 are needed")
+    index = {label: number for number, label in enumerate(classes)}
+    folder = path.parent
+
+    def contents() -> Iterator[Content]:
+        yield from (folder / name for name in names)
+
+    return Source(
+        name=str(path),
+        classes=classes,
+        names=tuple(names),
+        labels=np.array([index[label] for label in labels], dtype=np.int64),
+        parts=tuple(parts),
+        contents=contents,
+        digest=durable.digest(*(part for name in names for part in (name, content_digest(folder / name)))),
+        why="the column 'split' of the file" if parts[0] else "",
+    )

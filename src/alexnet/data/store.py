@@ -1,0 +1,175 @@
+"""Decode once: the pictures of a source as uint8 on disk, memory-mapped.
+
+A store is a folder `<key>/` with `pixels.npy`, uint8 (N, S, S, C), row i being picture i of the source, and
+`index.json`. It is built in a folder beside and renamed when complete, so that what bears the name is whole.
+The key is a digest of the pictures' content and of how they are resized: other pictures or another size make
+another store, and none is ever changed.
+"""
+
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet import durable
+from alexnet.data import images
+from alexnet.data.sources.base import Content, Source
+from alexnet.errors import DataError
+from alexnet.preprocess import Preprocess
+from alexnet.progress import Display
+
+FORMAT = 1
+CHUNK = 32  # pictures a worker takes at a time
+
+
+@dataclass(frozen=True)
+class Store:
+    """The decoded pictures of one source."""
+
+    pixels: NDArray[np.uint8]
+    """uint8 (N, S, S, C); rows of unreadable pictures are zero and must not be used."""
+    bad: dict[int, str]
+    """Index of each unreadable picture, and what is wrong with it."""
+
+    @property
+    def usable(self) -> NDArray[np.int64]:
+        """Indices of the pictures that could be read."""
+        return np.setdiff1d(np.arange(len(self.pixels)), list(self.bad))
+
+
+def open_or_build(
+    source: Source, preprocess: Preprocess, cache: Path, display: Display, *, workers: int | None = None
+) -> Store:
+    """The store of `source` as `preprocess` wants it, built below `cache` unless it is there.
+
+    Errors: ResourceError when the disk is full (nothing half-built stays).
+    """
+    key = durable.digest(
+        str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)
+    )
+    folder = cache / key
+    store = _open(folder, len(source))
+    if store is None:
+        shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
+        display.detail(f"store {folder}: {np.prod(shape) / 1e6:,.0f} MB to be written")
+        _build(folder, shape, source, preprocess, display, workers or os.cpu_count() or 1)
+        store = _open(folder, len(source))
+    if store is None:
+        raise DataError(f"the store {folder} was damaged while it was made: delete it and try again")
+    return store
+
+
+def _open(folder: Path, count: int) -> Store | None:
+    """The store in `folder`, or None when it is missing, of another format, or not whole."""
+    try:
+        index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if index.get("format") != FORMAT or len(pixels) != count:
+        return None
+    return Store(pixels, {int(number): reason for number, reason in index["bad"].items()})
+
+
+def _build(
+    folder: Path,
+    shape: tuple[int, int, int, int],
+    source: Source,
+    preprocess: Preprocess,
+    display: Display,
+    workers: int,
+) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise durable.translated(error, folder) from error
+    try:
+        bad = _decode_all(unfinished / "pixels.npy", shape, source, preprocess, display, workers)
+        index = {"format": FORMAT, "source": source.name, "preprocess": preprocess.to_dict(), "bad": bad}
+        durable.write_text(unfinished / "index.json", json.dumps(index))
+        if folder.exists() and _open(folder, shape[0]) is None:
+            shutil.rmtree(folder)  # a damaged one, which would stand in the way
+        unfinished.chmod(0o755)
+        try:
+            unfinished.rename(folder)
+            durable.sync_folder(folder.parent)
+        except OSError:
+            if not folder.exists():  # else somebody else was first, with the same content
+                raise
+    except OSError as error:
+        raise durable.translated(error, folder) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _decode_all(
+    file: Path,
+    shape: tuple[int, int, int, int],
+    source: Source,
+    preprocess: Preprocess,
+    display: Display,
+    workers: int,
+) -> dict[int, str]:
+    """Fill the file with threads (decoding and resizing leave Python's lock); returns the unreadable ones."""
+    size = int(np.prod(shape))
+    with file.open("wb") as empty:  # reserve the space: a full disk is an error now, not a signal later
+        if hasattr(os, "posix_fallocate") and size:
+            os.posix_fallocate(empty.fileno(), 0, size + 4096)
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    bad: dict[int, str] = {}
+    chunks = _chunks(zip(itertools.count(), source.names, source.contents(), strict=False), CHUNK)
+    with (
+        display.bar(f"decoding {source.name}", len(source)) as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        waiting: deque[Future[tuple[int, dict[int, str]]]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_decode_chunk, chunk, preprocess, pixels))
+            if len(waiting) > 2 * workers:
+                _collect(waiting, bad, bar.advance)
+        while waiting:
+            _collect(waiting, bad, bar.advance)
+    pixels.flush()
+    return bad
+
+
+def _collect(waiting: "deque[Future[tuple[int, dict[int, str]]]]", bad: dict[int, str], advance: Any) -> None:
+    count, faults = waiting.popleft().result()
+    bad.update(faults)
+    advance(count)
+
+
+def _decode_chunk(
+    chunk: list[tuple[int, str, Content]], preprocess: Preprocess, pixels: NDArray[np.uint8]
+) -> tuple[int, dict[int, str]]:
+    """Decode and fit some pictures into their rows."""
+    bad: dict[int, str] = {}
+    decoded: dict[int, NDArray[np.uint8]] = {}
+    for number, name, content in chunk:
+        if isinstance(content, np.ndarray):
+            decoded[number] = content
+            continue
+        try:
+            pixels[number] = preprocess.fit(images.read(content, name))
+        except DataError as error:
+            bad[number] = str(error)
+    if decoded:  # arrays of one source have one size: fitted together
+        pixels[list(decoded)] = preprocess.fit_all(np.stack(list(decoded.values())))
+    return len(chunk), bad
+
+
+def _chunks(items: Iterable[tuple[int, str, Content]], size: int) -> Iterator[list[tuple[int, str, Content]]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk

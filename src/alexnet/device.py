@@ -1,0 +1,112 @@
+"""What this machine can do: device, precision, memory policy, seeds."""
+
+import ctypes
+import os
+import platform
+import random
+import sys
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from alexnet.errors import UsageError
+
+Precision = Literal["float32", "bf16"]
+
+
+def choose(name: str = "auto") -> torch.device:
+    """The device called `name`: auto, cpu, cuda, cuda:1, mps. `auto` takes a GPU where there is one.
+
+    Errors: UsageError for an unknown name or a device that this machine lacks.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:1 or mps") from error
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(device.type, False):
+        raise UsageError(f"this machine has no device {name!r}: use --device auto or --device cpu")
+    return device
+
+
+def choose_precision(device: torch.device, amp: bool | None = None) -> Precision:
+    """bf16 where the hardware multiplies it natively, float32 elsewhere; `amp` overrides.
+
+    On a CPU that means AMX or AVX512-BF16: without them bf16 is emulated and slower than float32.
+    """
+    if amp is not None:
+        return "bf16" if amp else "float32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type == "cpu":
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        fast = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+        return "bf16" if fast else "float32"
+    return "float32"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """The context in which a network runs at `precision`; weights and sums stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def keep_memory() -> bool:
+    """Tell glibc to keep freed memory instead of handing it back after every step.
+
+    A training step frees and asks for the same large buffers again and again; by default each goes back to
+    the kernel, and every page is faulted in anew. Call before the first large allocation. Returns whether it
+    was set: only glibc (Linux) has the knobs, elsewhere nothing happens.
+    """
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    gigabyte = 1 << 30
+    settings = ((mmap_threshold, gigabyte), (trim_threshold, 2 * gigabyte - 1), (top_pad, 64 << 20))
+    return all(mallopt(knob, value) == 1 for knob, value in settings)
+
+
+def seed_everything(seed: int, deterministic: bool = False) -> None:
+    """Seed every generator; with `deterministic`, refuse operations that cannot be repeated bit for bit."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, such as ``cpu (2 threads)`` or the GPU's name."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
+    """What a run needs to say about where it ran (written as env.json)."""
+    import PIL
+
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "device": describe(device),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }

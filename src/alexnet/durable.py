@@ -1,0 +1,82 @@
+"""Files that are whole or absent: write beside, flush to the disk, rename; and digests of what was written."""
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from alexnet.errors import ResourceError
+
+_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Let `fill` write a file that replaces `path` in one step, or leaves it as it was.
+
+    Errors: ResourceError when the disk is full; the old file is intact and the unfinished one is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise translated(error, path) from error
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` (UTF-8, newlines as given) in one step."""
+    write(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def translated(error: OSError, path: Path) -> Exception:
+    """The error as people may read it: a full disk becomes a ResourceError, others stay as they are."""
+    if error.errno in _DISK_IS_FULL:
+        return ResourceError(f"the disk is full: {path} could not be written. Free some space and try again")
+    return error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` durable. Windows has no such call and needs none."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def digest(*parts: bytes | str) -> str:
+    """32 hexadecimal digits (blake2b, 128 bits) of the parts; their borders count."""
+    total = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "little"))
+        total.update(data)
+    return total.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """The same for a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

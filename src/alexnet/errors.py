@@ -1,0 +1,57 @@
+"""What people may be told: one class an exit code, one line a message.
+
+Every message says what was given, what is allowed and what to do next. The commands print it without a
+traceback and leave with ``exit_code``; from Python these are ordinary exceptions.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class AlexNetError(Exception):
+    """Base of all errors that are meant for people."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(AlexNetError):
+    """A wrong option, name or recipe field."""
+
+    exit_code = 2
+
+
+class DataError(AlexNetError):
+    """Pictures, labels or data sets that cannot be used."""
+
+    exit_code = 3
+
+
+class ModelFileError(AlexNetError):
+    """A weights file or run that cannot be read, or does not fit."""
+
+    exit_code = 4
+
+
+class DivergedError(AlexNetError):
+    """Training reached NaN or infinity."""
+
+    exit_code = 5
+
+
+class ResourceError(AlexNetError):
+    """Disk or memory ran out."""
+
+    exit_code = 6
+
+
+def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
+    """Say that `given` is no known `kind`, suggest the nearest name and list what there is.
+
+    >>> unknown("recipe", "modren", ["modern", "notebook"])
+    "unknown recipe 'modren'. Did you mean 'modern'? There are: modern, notebook"
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given, names, n=1)
+    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {given!r}.{suggestion} There are: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""From weights to a verdict: counts that are exact over batches and ranks, and what they say."""

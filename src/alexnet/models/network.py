@@ -1,0 +1,162 @@
+"""AlexNet: one module whose children are conv1 ... fc8 in every variant."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.errors import UsageError
+from alexnet.models import variants
+from alexnet.models.layers import Dense, Flatten, Layer, MaxPool, ReLU, Shape
+from alexnet.models.variants import Variant
+from alexnet.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer in its place: its name in the network, its description, the shapes it meets."""
+
+    name: str
+    layer: Layer
+    input: Shape
+    output: Shape
+
+
+def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
+    """Every layer of `variant` for pictures of `shape` (C, H, W), by arithmetic alone.
+
+    The layer with weights carries its stage's name (conv1, fc6); what follows is named by kind and the
+    stage's number (relu1, pool1, bn1, drop6).
+
+    Errors: UsageError when the picture is too small for it, with the smallest side that would do.
+    """
+    placed = _walk(variant, classes, shape)
+    if any(side < 1 for each in placed for side in each.output):
+        smallest = next(
+            side
+            for side in range(min(shape[1:]), 4096)
+            if all(s >= 1 for each in _walk(variant, classes, (shape[0], side, side)) for s in each.output)
+        )
+        raise UsageError(
+            f"{variant.name} cannot take pictures of {shape[1]}×{shape[2]} pixels: "
+            f"nothing would be left of them. The smallest side is --imgsz {smallest}"
+        )
+    return placed
+
+
+def _walk(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
+    placed = []
+    for stage, layers in variant.stages.items():
+        number = stage.lstrip("convf")
+        for layer in _with_flatten(layers, flat=len(shape) == 1):
+            if isinstance(layer, Dense) and layer.units is None:
+                layer = Dense(classes)  # noqa: PLW2901 (filled in here, once)
+            name = stage if stage.startswith(layer.kind) else f"{layer.kind}{number}"
+            name = layer.kind if isinstance(layer, Flatten) else name
+            output = layer.output(shape)
+            placed.append(Placed(name, layer, shape, output))
+            shape = output
+    return placed
+
+
+def _with_flatten(layers: tuple[Layer, ...], flat: bool) -> Iterator[Layer]:
+    for layer in layers:
+        if isinstance(layer, Dense) and not flat:
+            yield Flatten()
+            flat = True
+        yield layer
+
+
+class AlexNet(nn.Module):
+    """A network of the family: pictures, float (N, C, H, W), to logits, float (N, classes)."""
+
+    def __init__(self, variant: Variant, classes: int, shape: Shape) -> None:
+        super().__init__()
+        self.variant = variant
+        self.classes = classes
+        self.input_shape = shape
+        self.layers = place(variant, classes, shape)
+        for each in self.layers:
+            self.add_module(each.name, each.layer.module(each.input))
+        self._order = _execution_order(self.layers)
+        init_weights(self)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Logits of a batch. The children run one after another, in their order (see `_execution_order`)."""
+        values = pictures
+        for name in self._order:
+            values = getattr(self, name)(values)
+        return values
+
+
+def _execution_order(layers: list[Placed]) -> list[str]:
+    """The layers' order, but max pooling before the ReLU that precedes it.
+
+    The two commute exactly, ties and gradients included (the maximum of rectified values is the rectified
+    maximum), and the ReLU then works on a map four to nine times smaller.
+    """
+    names = [each.name for each in layers]
+    for index, (first, second) in enumerate(zip(layers, layers[1:], strict=False)):
+        if isinstance(first.layer, ReLU) and isinstance(second.layer, MaxPool):
+            names[index], names[index + 1] = names[index + 1], names[index]
+    return names
+
+
+def init_weights(network: AlexNet) -> None:
+    """Fill every weight and bias as the variant's source does.
+
+    | scheme         | weights                                             | biases |
+    |----------------|-----------------------------------------------------|--------|
+    | glorot-uniform | U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Keras)  | 0      |
+
+    Batch norm starts with scale 1, shift 0, mean 0, variance 1 everywhere.
+    """
+    for module in network.children():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(cast(Tensor, module.bias))
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    image_size: int | None = None,
+) -> AlexNet:
+    """A network of the variant called `name`, freshly initialised from torch's generator.
+
+    What is not said comes from the source: its classes, channels and picture size.
+
+    >>> create_model("notebook-mnist")(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+
+    Errors: UsageError for an unknown name, or a size that leaves nothing of a picture.
+    """
+    variant = variants.find(name)
+    channels, height, width = variant.input
+    if image_size is not None:
+        height = width = image_size
+    return AlexNet(variant, num_classes or variant.classes, (in_channels or channels, height, width))
+
+
+def list_models() -> list[str]:
+    """The names that `create_model` takes."""
+    return sorted(variants.VARIANTS)
+
+
+def probabilities(network: nn.Module, preprocess: Preprocess, stored: Tensor) -> Tensor:
+    """Class probabilities, float32 (N, classes), of stored pictures, uint8 (N, C, S, S).
+
+    Softmax of the logits of each test view, then the mean over the views: the one way to an answer.
+    """
+    answers = [network(view).float().softmax(dim=1) for view in preprocess.test_views(stored)]
+    return answers[0] if len(answers) == 1 else torch.stack(answers).mean(dim=0)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """All numbers that training sets: weights and biases, without moving statistics."""
+    return sum(math.prod(parameter.shape) for parameter in network.parameters())

@@ -1,0 +1,152 @@
+"""Classifier: weights + preprocess + class names; the one way to an answer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from alexnet import device as machine
+from alexnet import weights
+from alexnet.data import images
+from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.models.network import AlexNet, create_model, probabilities
+from alexnet.run import Run
+from alexnet.weights import Card
+
+Picture = str | Path | bytes | NDArray[np.uint8]
+"""A file, a file's bytes, or RGB pixels, uint8 (H, W, 3)."""
+
+
+class Prediction(TypedDict):
+    """One class and its probability."""
+
+    label: str
+    score: float
+
+
+class Classifier:
+    """A trained network with all it needs to answer. Float32 unless `amp` is asked for."""
+
+    def __init__(
+        self, network: AlexNet, card: Card, *, device: str | torch.device = "auto", amp: bool = False
+    ) -> None:
+        self.device = machine.choose(device) if isinstance(device, str) else device
+        self.precision = machine.choose_precision(self.device, amp)
+        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.card = card
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the outputs."""
+        return self.card.classes
+
+    @overload
+    def predict(self, picture: Picture, topk: int = 5) -> list[Prediction]: ...
+    @overload
+    def predict(self, picture: Sequence[Picture], topk: int = 5) -> list[list[Prediction]]: ...
+
+    def predict(
+        self, picture: Picture | Sequence[Picture], topk: int = 5
+    ) -> list[Prediction] | list[list[Prediction]]:
+        """The `topk` most probable classes of a picture (or of each in a list), best first.
+
+        >>> load("last").predict("a.jpg", topk=2)                                      # doctest: +SKIP
+        [{'label': 'daisy', 'score': 0.91}, {'label': 'sunflower', 'score': 0.06}]
+
+        Errors: DataError naming a picture that cannot be read.
+        """
+        if isinstance(picture, str | Path | bytes | np.ndarray):
+            return self.top(self.scores([picture]), topk)[0]
+        return self.top(self.scores(list(picture)), topk)
+
+    def scores(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """Class probabilities, float32 (len(pictures), classes)."""
+        return self._fitted_scores([self.card.preprocess.fit(_pixels(picture)) for picture in pictures])
+
+    def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
+        """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""
+        if topk < 1:
+            raise UsageError(f"--topk must be at least 1, not {topk}")
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :topk]
+        return [
+            [{"label": self.classes[index], "score": float(row[index])} for index in best]
+            for row, best in zip(scores, order, strict=True)
+        ]
+
+    def stream(
+        self, paths: Iterable[Path], topk: int = 5, batch_size: int = 32
+    ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
+        """Answers for any number of files, in their order; an unreadable one gives its error instead."""
+        waiting: list[tuple[Path, NDArray[np.uint8] | DataError]] = []
+        for path in paths:
+            try:
+                waiting.append((path, self.card.preprocess.fit(images.read(path))))
+            except DataError as error:
+                waiting.append((path, error))
+            if len(waiting) == batch_size:
+                yield from self._answered(waiting, topk)
+                waiting = []
+        yield from self._answered(waiting, topk)
+
+    def _answered(
+        self, waiting: list[tuple[Path, NDArray[np.uint8] | DataError]], topk: int
+    ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
+        good = [stored for _, stored in waiting if not isinstance(stored, DataError)]
+        answered = iter(self.top(self._fitted_scores(good), topk))
+        for path, stored in waiting:
+            yield path, stored if isinstance(stored, DataError) else next(answered)
+
+    def _fitted_scores(self, fitted: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        if not fitted:
+            return np.zeros((0, len(self.classes)), np.float32)
+        batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
+        with torch.inference_mode(), machine.autocast(self.device, self.precision):
+            answer: NDArray[np.float32] = probabilities(self.network, self.card.preprocess, batch).cpu().numpy()
+        return answer
+
+
+def load(path: str | Path, *, device: str | torch.device = "auto", amp: bool = False) -> Classifier:
+    """The classifier of a run (its best weights), of a weights file, or of the newest run ('last').
+
+    Errors: UsageError when there is no such run; ModelFileError when the file is damaged or does not fit.
+    """
+    given = Path(path)
+    file = given if given.suffix == ".safetensors" else Run.find(path).best
+    state, card = weights.load(file)
+    network = build(card)
+    fit_state(network, state, file)
+    return Classifier(network, card, device=device, amp=amp)
+
+
+def build(card: Card) -> AlexNet:
+    """The network that a card describes, freshly initialised."""
+    return create_model(
+        card.variant,
+        num_classes=len(card.classes),
+        in_channels=card.preprocess.channels,
+        image_size=card.preprocess.size,
+    )
+
+
+def fit_state(network: AlexNet, state: dict[str, Any], file: Path) -> None:
+    """Load weights whose names and shapes all match. Errors: ModelFileError naming the first that does not."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise ModelFileError(
+                f"{file} does not fit {network.variant.name}: {name} is {given.get(name, 'missing')}, "
+                f"{wanted.get(name, 'nothing')} is expected"
+            )
+    network.load_state_dict(state)
+
+
+def _pixels(picture: Picture) -> NDArray[np.uint8]:
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise DataError(f"pixels must be uint8 of shape (H, W, 3), not {picture.dtype} {picture.shape}")
+        return picture
+    return images.read(Path(picture) if isinstance(picture, str) else picture)

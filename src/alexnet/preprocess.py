@@ -1,0 +1,89 @@
+"""The evaluation view as a value: how any picture becomes what a network was trained to see.
+
+It travels with the weights, so that training, validation, prediction and export cannot disagree:
+
+    picture, uint8 (H, W, 3)  --fit-->  stored, uint8 (S, S, C)  --views-->  float (N, C, size, size)
+
+`fit` is what the store keeps; rounding to uint8 there makes a stored picture and a picture opened a moment
+ago equal to the last bit.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as Pillow's "L"
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Resize rule, crop, scale and test views of one trained network."""
+
+    size: int
+    """Side in pixels of the network's input."""
+    resize_to: int
+    """Side in pixels of the stored square; the network sees its central `size` pixels."""
+    resize: Literal["squash", "crop"] = "squash"
+    """squash: the whole picture, aspect not kept. crop: the central square of the picture."""
+    channels: int = 3
+    """3 for RGB, 1 for grey."""
+    mean: tuple[float, ...] = (0.0,)
+    """Subtracted from values in [0, 1], one a channel (or one for all)."""
+    std: tuple[float, ...] = (1.0,)
+    """Divides afterwards."""
+    views: int = 1
+    """Views averaged in the answer: 1 the centre, 2 its mirror too, 10 also the four corners and mirrors."""
+
+    def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""
+        return cast(NDArray[np.uint8], self.fit_all(pixels[None])[0])
+
+    def fit_all(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pictures of one size, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C)."""
+        height, width = pixels.shape[1:3]
+        if self.resize == "crop":
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            pixels = pixels[:, top : top + side, left : left + side]
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+        if self.channels == 1:
+            batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        if batch.shape[2:] != (self.resize_to, self.resize_to):
+            batch = F.interpolate(
+                batch, (self.resize_to, self.resize_to), mode="bilinear", antialias=True, align_corners=False
+            )
+        stored = batch.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return cast(NDArray[np.uint8], stored.numpy())
+
+    def normalise(self, batch: Tensor) -> Tensor:
+        """Values 0 to 255, any type (N, C, H, W), to float32 with mean and std taken out."""
+        mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1)
+        return (batch.float() / 255 - mean) / std
+
+    def test_views(self, stored: Tensor) -> list[Tensor]:
+        """Stored pictures, uint8 (N, C, S, S), to the `views` float batches (N, C, size, size)."""
+        margin = self.resize_to - self.size
+        centre = margin // 2
+        corners = [(centre, centre)]
+        if self.views == 10:
+            corners += [(0, 0), (0, margin), (margin, 0), (margin, margin)]
+        batches = []
+        for top, left in corners:
+            crop = self.normalise(stored[:, :, top : top + self.size, left : left + self.size])
+            batches += [crop, crop.flip(-1)] if self.views > 1 else [crop]
+        return batches
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for metadata."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
+        """Back from plain values."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,0 +1,174 @@
+"""What a person sees while something runs: the live line, the plain line, the notebook's line.
+
+A terminal gets one live line that is rewritten; a pipe or file gets a plain line every ten seconds; a
+notebook gets one display that is updated. Permanent lines go to the same place, and to a log if one is set.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal
+LIVE_INTERVAL = 0.1
+PATIENCE = 2.0  # work shorter than this many seconds shows no plain lines
+
+
+class Bar(Protocol):
+    """One piece of work that advances to a known total."""
+
+    def advance(self, amount: float = 1, text: str = "") -> None:
+        """So much more is done; `text` is shown behind the bar."""
+
+    @property
+    def due(self) -> bool:
+        """Whether a text given now would be shown: lets callers skip costly ones."""
+
+
+class Display:
+    """Where permanent lines and bars go. Quiet displays write only the log."""
+
+    def __init__(self, stream: IO[str] | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.stream = stream if stream is not None else sys.stdout
+        self.quiet = quiet
+        self.verbose = verbose
+        self._log: Path | None = None
+
+    def log_to(self, path: Path) -> None:
+        """Copy permanent lines to this file from now on."""
+        self._log = path
+
+    def say(self, text: str = "") -> None:
+        """Print a permanent line. A reader that has gone, or a full disk behind the log, stops nothing."""
+        if not self.quiet:
+            self._write(text + "\n")
+        if self._log is not None:
+            try:
+                with self._log.open("a", encoding="utf-8") as file:
+                    file.write(text + "\n")
+            except OSError:
+                self._log = None
+
+    def detail(self, text: str) -> None:
+        """Print a line that only --verbose shows."""
+        if self.verbose:
+            self.say(text)
+
+    @contextmanager
+    def bar(self, title: str, total: float, unit: str = "pictures") -> Iterator[Bar]:
+        """Show work in progress; it leaves nothing behind on a terminal."""
+        if self.quiet:
+            yield _Silent()
+        elif _in_notebook():
+            yield from self._notebook_bar(title, total, unit)
+        elif self.stream.isatty():
+            yield from self._live_bar(title, total)
+        else:
+            yield _Plain(self, title, total, unit)
+
+    def _live_bar(self, title: str, total: float) -> Iterator[Bar]:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
+        progress = Progress(
+            *columns,
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(file=self.stream, highlight=False),
+            transient=True,
+            auto_refresh=False,
+        )
+        with progress:
+            yield _Live(progress, progress.add_task(title, total=total, text=""))
+
+    def _notebook_bar(self, title: str, total: float, unit: str) -> Iterator[Bar]:
+        from IPython.display import Pretty, display  # type: ignore[attr-defined,unused-ignore]
+
+        handle: Any = display(Pretty(title), display_id=True)
+        yield _Notebook(lambda text: handle.update(Pretty(text)), title, total, unit)
+        handle.update(Pretty(""))
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (BrokenPipeError, ValueError):
+            self.quiet = True
+
+
+class _Silent:
+    due = False
+
+    def advance(self, amount: float = 1, text: str = "") -> None:
+        """Nothing is shown."""
+
+
+class _Timed:
+    """Shared by the three visible bars: counts, and knows when the next text is due."""
+
+    interval = LIVE_INTERVAL
+
+    def __init__(self, title: str, total: float, unit: str) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.done = 0.0
+        self.started = self.shown = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self.shown >= self.interval
+
+    def advance(self, amount: float = 1, text: str = "") -> None:
+        self.done += amount
+        if self.due:
+            self.shown = time.monotonic()
+            self.show(text)
+
+    def show(self, text: str) -> None:
+        raise AssertionError("each kind of bar shows itself")
+
+    def line(self, text: str) -> str:
+        seconds = time.monotonic() - self.started
+        left = seconds * (self.total - self.done) / max(self.done, 1e-9)
+        share = f"{self.title}  {self.done:,.0f} of {self.total:,.0f} {self.unit}"
+        return f"{share}  {text}  {left:.0f} s left" if text else f"{share}  {left:.0f} s left"
+
+
+class _Plain(_Timed):
+    interval = PLAIN_INTERVAL
+
+    def __init__(self, display: Display, title: str, total: float, unit: str) -> None:
+        super().__init__(title, total, unit)
+        self.display = display
+        self.shown += PATIENCE - PLAIN_INTERVAL  # the first line comes early
+
+    def show(self, text: str) -> None:
+        self.display._write(self.line(text) + "\n")
+
+
+class _Notebook(_Timed):
+    interval = 0.5
+
+    def __init__(self, update: Any, title: str, total: float, unit: str) -> None:
+        super().__init__(title, total, unit)
+        self.update = update
+
+    def show(self, text: str) -> None:
+        self.update(self.line(text))
+
+
+class _Live(_Timed):
+    def __init__(self, progress: Any, task: Any) -> None:
+        super().__init__("", 0, "")
+        self.progress, self.task = progress, task
+
+    def show(self, text: str) -> None:
+        self.progress.update(self.task, completed=self.done, text=text)
+        self.progress.refresh()
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

@@ -1,0 +1,220 @@
+"""The run directory: names of its files, reading and writing plain values.
+
+Stages meet here and nowhere else: training writes a run; pictures, prediction and evaluation read it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from alexnet import durable
+from alexnet.errors import DataError, UsageError
+
+RESULTS_COLUMNS = (
+    "epoch",
+    "time",
+    "train/loss",
+    "train/acc",
+    "val/loss",
+    "val/acc",
+    "metrics/accuracy_top1",
+    "metrics/accuracy_top5",
+    "lr",
+    "images_per_second",
+    "data_wait",
+)
+"""One row an epoch. Accuracies are fractions; `time` is seconds since the start; `images_per_second` is the
+training part with its waiting for data, `data_wait` the seconds of that wait."""
+
+PICTURES = {
+    "samples": "samples.png",
+    "curves_accuracy": "curves_accuracy.png",
+    "results": "results.png",
+    "predictions": "predictions.png",
+    "confusion_matrix": "confusion_matrix.png",
+    "worst": "worst.png",
+}
+
+Row = dict[str, float]
+
+
+class Run:
+    """One run directory. Every file has one name, and it stands here."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, project: str | Path, name: str | None = None, *, exist_ok: bool = False) -> "Run":
+        """Make PROJECT/NAME. Without a name: exp, exp2, exp3, ...
+
+        Errors: UsageError when the named folder exists, is not empty and `exist_ok` was not said.
+        """
+        parent = Path(project)
+        if name is None:
+            number = 1
+            while True:
+                path = parent / f"exp{number if number > 1 else ''}"
+                try:
+                    path.mkdir(parents=True)
+                    return cls(path)
+                except FileExistsError:
+                    number += 1
+        path = parent / name
+        if path.is_dir() and any(path.iterdir()) and not exist_ok:
+            raise UsageError(f"{path} exists already: choose another --name, or allow it with --exist-ok")
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def find(cls, given: str | Path, project: str | Path = "runs/train") -> "Run":
+        """The run that a person means: a directory, or 'last' for the newest one below `project`.
+
+        Errors: UsageError when there is none.
+        """
+        if str(given) == "last":
+            runs = sorted(Path(project).glob("*/args.yaml"), key=lambda file: file.stat().st_mtime)
+            if not runs:
+                raise UsageError(f"there is no run below {project} yet: start one with 'alexnet train'")
+            return cls(runs[-1].parent)
+        run = cls(given)
+        if not run.args_file.is_file():
+            raise UsageError(f"{given} is no run directory (it has no args.yaml): give one, or 'last'")
+        return run
+
+    # ---- names -------------------------------------------------------------------------------------------
+
+    @property
+    def args_file(self) -> Path:
+        """The outcome of all options; can be passed back with --config."""
+        return self.path / "args.yaml"
+
+    @property
+    def results_file(self) -> Path:
+        """One row an epoch."""
+        return self.path / "results.csv"
+
+    @property
+    def log_file(self) -> Path:
+        """What was printed."""
+        return self.path / "train.log"
+
+    @property
+    def thumbnails_file(self) -> Path:
+        """Small copies of the pictures shown in the grids, so that a run can be drawn without its data."""
+        return self.path / "thumbnails.npz"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best epoch."""
+        return self.path / "weights" / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Weights of the last epoch."""
+        return self.path / "weights" / "last.safetensors"
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """The pictures that were drawn, by name."""
+        return {name: self.path / file for name, file in PICTURES.items() if (self.path / file).is_file()}
+
+    # ---- reading -----------------------------------------------------------------------------------------
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """What was asked for, defaults filled in."""
+        return dict(yaml.safe_load(self.args_file.read_text(encoding="utf-8")))
+
+    @property
+    def history(self) -> list[Row]:
+        """The rows of results.csv; empty fields are left out."""
+        if not self.results_file.is_file():
+            return []
+        rows = []
+        for row in csv.DictReader(io.StringIO(self.results_file.read_text(encoding="utf-8"))):
+            numbers = {key: float(value) for key, value in row.items() if value not in ("", None)}
+            rows.append({**numbers, "epoch": int(numbers["epoch"])})
+        return rows
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The verdict (metrics.json); empty before there is one."""
+        file = self.path / "metrics.json"
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the network's outputs (labels.txt)."""
+        return (self.path / "labels.txt").read_text(encoding="utf-8").splitlines()
+
+    @property
+    def split(self) -> list[dict[str, str]]:
+        """The rows of split.csv: path, label, split."""
+        return self.read_table("split.csv")
+
+    @property
+    def predictions(self) -> list[dict[str, str]]:
+        """The rows of predictions.csv."""
+        return self.read_table("predictions.csv")
+
+    @property
+    def thumbnails(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name; see `thumbnails_file`."""
+        with np.load(self.thumbnails_file, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def read_table(self, name: str) -> list[dict[str, str]]:
+        """A CSV file of this run. Errors: DataError when it is missing."""
+        file = self.path / name
+        if not file.is_file():
+            raise DataError(f"{file} is missing: the run was not finished, or the file was removed")
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
+            return list(csv.DictReader(text))
+
+    # ---- writing (each file whole or not at all) -----------------------------------------------------------
+
+    def write_args(self, values: Mapping[str, Any]) -> None:
+        """Write args.yaml."""
+        durable.write_text(self.args_file, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+
+    def write_results(self, rows: Sequence[Row]) -> None:
+        """Write results.csv; what a row lacks stays empty."""
+        self.write_table("results.csv", RESULTS_COLUMNS, rows)
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write a JSON file of this run."""
+        durable.write_text(self.path / name, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+    def write_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Write a text file of this run, one item a line."""
+        durable.write_text(self.path / name, "".join(f"{line}\n" for line in lines))
+
+    def write_table(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write a CSV file of this run. Names that are not UTF-8 keep their bytes."""
+        write_csv(self.path / name, columns, rows)
+
+    def write_thumbnails(self, **arrays: NDArray[Any]) -> None:
+        """Add to the small pictures for the grids."""
+        kept = self.thumbnails if self.thumbnails_file.is_file() else {}
+        durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **(kept | arrays)))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file in one step, Unix line ends, bytes of odd names kept."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    data = text.getvalue().encode("utf-8", "surrogateescape")
+    durable.write(path, lambda file: file.write(data))

@@ -1,0 +1,148 @@
+"""What was asked for: options and recipe, from command line, config file, recipe and defaults.
+
+Precedence: command line (or keyword arguments) > config file > recipe > defaults. The outcome is written to
+the run as args.yaml and can be passed back as a config file.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alexnet.data.sources import list_datasets
+from alexnet.errors import UsageError
+from alexnet.training import recipes
+from alexnet.training.recipe import Recipe, explained, merged
+
+
+class Options(BaseModel):
+    """What belongs to one run and its machine, and not to the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = "digits"
+    """A named set, a folder or a CSV file."""
+    data_dir: Path | None = None
+    """Where named sets live."""
+    protocol: str | None = None
+    """One of a set's published splits."""
+    device: str = "auto"
+    amp: bool | None = None
+    """bf16 on or off; None: on where the hardware multiplies it natively."""
+    workers: int | None = Field(None, ge=1)
+    """Threads that decode pictures; None: one a processor."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    deterministic: bool = False
+    weights: Path | None = None
+    """Start from a run or a weights file."""
+    freeze: str | None = None
+    """Layers that stay as they are, such as conv1-conv5."""
+    bad_files: int | None = Field(None, ge=0)
+    """How many unreadable pictures are tolerated; None: ten, or 1 % if that is more."""
+    strict: bool = False
+    """Tolerate none."""
+    project: Path = Path("runs/train")
+    name: str | None = None
+    exist_ok: bool = False
+
+
+SHORTHANDS = {"lr": ("optimizer", "lr")}
+
+
+def resolve(given: Mapping[str, Any], config: Path | None = None) -> tuple[Options, Recipe]:
+    """Options and recipe from what was `given` and a config file.
+
+    `given` holds option and recipe fields by name (nested recipe fields as mappings), `recipe` being the
+    recipe's name and `lr` short for optimizer.lr; None means not said.
+
+    Errors: UsageError naming the field, what was given and what is allowed.
+    """
+    said = _expanded({key: value for key, value in given.items() if value is not None})
+    filed = _expanded(_read_config(config)) if config is not None else {}
+    everything = {**filed, **said}
+    _refuse_unknown(everything)
+    try:
+        options = Options.model_validate({k: v for k, v in everything.items() if k in Options.model_fields})
+    except ValidationError as error:
+        raise UsageError(explained(error)) from error
+    if options.data not in list_datasets() and Path(options.data).expanduser().exists():
+        options = options.model_copy(update={"data": str(Path(options.data).expanduser().absolute())})
+    base = recipes.find(str(everything.get("recipe", "modern")), options.data)
+    fields = Recipe.model_fields.keys() - {"name"}  # `name` is the run's
+    changes = [{k: v for k, v in part.items() if k in fields} for part in (filed, said)]
+    model = everything.get("model", base.model)
+    if model != base.model and "imgsz" not in everything:
+        base = base.model_copy(update={"imgsz": None})  # another variant comes with its own size
+    return options, merged(base, *changes)
+
+
+def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
+    """The content of args.yaml: plain values that `resolve` understands."""
+    values = recipe.model_dump(mode="json")
+    name = values.pop("name")
+    return {**options.model_dump(mode="json"), "recipe": name, **values}
+
+
+def from_args(args: Mapping[str, Any]) -> tuple[Options, Recipe]:
+    """Options and recipe of a run that was made earlier."""
+    return resolve(args)
+
+
+def frozen_layers(freeze: str, children: list[str]) -> tuple[str, ...]:
+    """The children of a network that `freeze` names: `conv1-conv5` means from conv1 to conv5 with all that
+    belongs to those stages; several ranges or names are divided by commas.
+
+    >>> frozen_layers("conv1", ["conv1", "relu1", "bn1", "conv2"])
+    ('conv1', 'relu1', 'bn1')
+
+    Errors: UsageError for a name that the network does not have.
+    """
+    stages = [name for name in children if name.startswith(("conv", "fc"))]
+    chosen: set[str] = set()
+    for item in freeze.split(","):
+        first, _, last = item.strip().partition("-")
+        last = last or first
+        for name in (first, last):
+            if name not in stages:
+                raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(stages)}")
+        chosen.update(stages[stages.index(first) : stages.index(last) + 1])
+    if not chosen:
+        raise UsageError(f"--freeze {freeze!r}: the first layer must not stand behind the last")
+    stage, frozen = "", []
+    for name in children:
+        stage = name if name in stages else stage
+        if stage in chosen:
+            frozen.append(name)
+    return tuple(frozen)
+
+
+def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Shorthands spelled out."""
+    expanded = dict(values)
+    for short, (group, field) in SHORTHANDS.items():
+        if short in expanded:
+            expanded[group] = {**expanded.get(group, {}), field: expanded.pop(short)}
+    return expanded
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--config {path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"--config {path} must hold fields and values, as a run's args.yaml does")
+    # what another run was called, and where it was written, is not part of how it was done
+    return {k: v for k, v in values.items() if v is not None and k not in ("name", "project", "exist_ok")}
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    known = {*Options.model_fields, *Recipe.model_fields, "recipe"}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            suggestion = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"unknown option or recipe field {key!r}.{suggestion}")

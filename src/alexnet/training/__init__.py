@@ -1,0 +1,1 @@
+"""From batches to weights: recipes, the loop, and this process among its peers."""

@@ -1,0 +1,165 @@
+"""THE loop: one function, read from top to bottom."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.data.augment import augment
+from alexnet.data.batches import Batches
+from alexnet.device import Precision, autocast
+from alexnet.errors import DivergedError
+from alexnet.judging.evaluate import evaluate
+from alexnet.judging.metrics import Tally
+from alexnet.models.network import AlexNet
+from alexnet.preprocess import Preprocess
+from alexnet.progress import Bar, Display
+from alexnet.run import Row
+from alexnet.training import optimizers, schedules
+from alexnet.training.recipe import Recipe
+from alexnet.training.world import World
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a training takes place: what belongs to the machine and not to the recipe."""
+
+    device: torch.device
+    precision: Precision
+    world: World
+    display: Display
+    frozen: tuple[str, ...] = ()
+    """Names of the network's children whose statistics stand still (their weights ask for no gradient)."""
+
+
+def fit(
+    network: AlexNet,
+    train: Batches,
+    val: Batches | None,
+    preprocess: Preprocess,
+    recipe: Recipe,
+    setting: Setting,
+    *,
+    class_weights: Tensor | None,
+    save: Callable[[Row, bool], None],
+) -> list[Row]:
+    """Train for the recipe's epochs and return one row an epoch (see `run.RESULTS_COLUMNS`).
+
+    `save(row, is_best)` is called after every epoch, with rows that hold finite numbers only.
+
+    Errors: DivergedError when the loss is no longer a number; nothing of that epoch is saved.
+    """
+    world, display = setting.world, setting.display
+    model = world.wrap(network)
+    optimizer = optimizers.build(recipe.optimizer, network)
+    steps = recipe.epochs * len(train)
+    rows: list[Row] = []
+    best = (-math.inf, -math.inf)
+    best_epoch = 0
+    started = time.perf_counter()
+
+    for epoch in range(1, recipe.epochs + 1):
+        # -- train: every picture once ---------------------------------------------------------------------
+        network.train()
+        for name in setting.frozen:
+            network.get_submodule(name).eval()
+        epoch_started = time.perf_counter()
+        sums = torch.zeros(3, dtype=torch.float64, device=setting.device)  # pictures, loss, right answers
+        waited = 0.0
+        with display.bar(f"epoch {epoch}/{recipe.epochs}", len(train)) as bar:
+            batches = train.epoch(epoch)
+            for step in range(len(train)):
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - asked
+
+                torch.manual_seed(train.step_seed(epoch, step))
+                rate = recipe.optimizer.lr * schedules.factor(
+                    recipe.schedule, (epoch - 1) * len(train) + step, steps, len(train)
+                )
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                generator = torch.Generator().manual_seed(train.step_seed(epoch, step))
+                pictures = preprocess.normalise(
+                    augment(batch.pixels, preprocess.size, recipe.augment, generator)
+                )
+                with autocast(setting.device, setting.precision):
+                    logits = model(pictures)
+                loss = F.cross_entropy(
+                    logits.float(), batch.labels, weight=class_weights, label_smoothing=recipe.label_smoothing
+                )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+
+                count = len(batch.labels)
+                right = (logits.detach().argmax(dim=1) == batch.labels).sum()
+                sums += torch.stack((torch.tensor(count, device=sums.device), loss.detach() * count, right))
+                _show(bar, sums, rate, time.perf_counter() - epoch_started)
+        pictures_seen, loss_sum, hits = world.total(sums.tolist())
+        train_seconds = time.perf_counter() - epoch_started
+        if not math.isfinite(loss_sum):
+            raise DivergedError(
+                f"training diverged in epoch {epoch}: the loss is {loss_sum}. Try a smaller --lr "
+                f"(it was {recipe.optimizer.lr:g})"
+            )
+
+        # -- evaluate --------------------------------------------------------------------------------------
+        row: Row = {
+            "epoch": epoch,
+            "train/loss": loss_sum / pictures_seen,
+            "train/acc": hits / pictures_seen,
+            "lr": rate,
+            "images_per_second": pictures_seen / train_seconds,
+            "data_wait": waited,
+        }
+        if val is not None:
+            tally = evaluate(network, val, preprocess, setting.precision, world.total)
+            row |= _validation_columns(tally, network.classes)
+        row["time"] = time.perf_counter() - started
+
+        # -- save, log, stop? ------------------------------------------------------------------------------
+        score = (row.get("val/acc", 0.0), -row.get("val/loss", 0.0))
+        is_best = recipe.keep == "last" or val is None or score > best
+        if is_best:
+            best, best_epoch = score, epoch
+        rows.append(row)
+        save(row, is_best)
+        display.say(epoch_line(row, recipe.epochs))
+        if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
+            display.say(f"stopped early: no better validation accuracy for {recipe.patience} epochs")
+            break
+    return rows
+
+
+def epoch_line(row: Row, epochs: int) -> str:
+    """The permanent line of one epoch."""
+    text = f"epoch {row['epoch']:>3.0f}/{epochs}  loss {row['train/loss']:.4f}  acc {row['train/acc']:.4f}"
+    if "val/loss" in row:
+        text += f"  val_loss {row['val/loss']:.4f}  val_acc {row['val/acc']:.4f}"
+    return text + f"  lr {row['lr']:.2g}  {row['images_per_second']:,.0f} images/s  {row['time']:.0f} s"
+
+
+def _show(bar: Bar, sums: Tensor, rate: float, seconds: float) -> None:
+    """Advance the bar; the sums are fetched from the device only when they will be seen."""
+    text = ""
+    if bar.due:
+        count, loss, right = sums.tolist()
+        text = f"loss {loss / count:.4f}  acc {right / count:.4f}  lr {rate:.2g}  {count / seconds:,.0f} images/s"
+    bar.advance(1, text)
+
+
+def _validation_columns(tally: Tally, classes: int) -> Row:
+    figures = tally.figures(classes)
+    columns = {
+        "val/loss": figures["loss"],
+        "val/acc": figures["accuracy_top1"],
+        "metrics/accuracy_top1": figures["accuracy_top1"],
+    }
+    if "accuracy_top5" in figures:
+        columns["metrics/accuracy_top5"] = figures["accuracy_top5"]
+    return columns

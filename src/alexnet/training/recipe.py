@@ -1,0 +1,132 @@
+"""Recipe: every number of a run, typed, frozen, written to the run.
+
+Precision, device and worker counts are not among them: they belong to the machine.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alexnet.data.augment import Augment
+from alexnet.errors import UsageError
+from alexnet.training.optimizers import Optimizer
+from alexnet.training.schedules import Schedule
+
+
+class Recipe(BaseModel):
+    """What is trained and how. Durations are in epochs; the loop turns them into steps once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The name it was found by, such as `notebook` or `modern`."""
+    model: str
+    """The variant."""
+    imgsz: int | None = Field(None, ge=1)
+    """Side of the network's input in pixels; None: what the variant's source has."""
+    resize: Literal["squash", "crop"] = "squash"
+    """squash the whole picture, or crop its central square."""
+    margin: float = Field(1.0, ge=1, le=2)
+    """Stored side over input side: random crops need some room."""
+    standardise: bool = False
+    """Take out the training part's mean and standard deviation, a channel; otherwise values stay in [0, 1]."""
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    """Pictures a step, over all processes together."""
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    batch_norm_momentum: float | None = Field(None, gt=0, le=1)
+    """Weight of the newest batch in the moving statistics (PyTorch's way; Keras's 0.99 is 0.01 here).
+    None: what the variant's source has."""
+    class_weights: Literal["none", "auto"] = "none"
+    """auto: every class counts the same in the loss, however many pictures it has."""
+    validate_on: Literal["cut", "test"] = "cut"
+    """cut: validation is the source's own, or cut from the training part. test: the test part (the notebook's way)."""
+    val_split: float = Field(0.1, ge=0, lt=1)
+    """Share of the training part that is cut; 0: train on all of it, without validation."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are the result: the best on validation, or the last."""
+    patience: int | None = Field(None, ge=1)
+    """Stop when validation accuracy has not risen for so many epochs."""
+    views: Literal[1, 2, 10] = 1
+    """Views averaged in the answer: the centre, its mirror, the corners."""
+
+
+def merged(recipe: Recipe, *changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with fields replaced, later changes first in rank; nested ones may be given in part.
+
+    Errors: UsageError naming the field, what was given and what is allowed.
+    """
+    values = recipe.model_dump()
+    for change in changes:
+        _merge(values, change)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(explained(error)) from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["optimizer.lr=0.02", "epochs=5"]` as nested values; the right side is read as YAML.
+
+    Errors: UsageError for text that is no assignment.
+    """
+    values: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set wants FIELD=VALUE, such as optimizer.lr=0.02, not {text!r}")
+        try:
+            parsed = _number(yaml.safe_load(value))
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {text!r}: the value cannot be read") from error
+        *path, last = name.strip().split(".")
+        place = values
+        for step in path:
+            place = place.setdefault(step, {})
+        place[last] = parsed
+    return values
+
+
+def explained(error: ValidationError) -> str:
+    """The first fault of a validation as one line for people."""
+    fault = error.errors()[0]
+    steps = [str(step) for step in fault["loc"]]
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(".".join(steps), _field_names(Recipe), n=1, cutoff=0.4)
+        suggestion = f". Did you mean {near[0]!r}?" if near else ""
+        return f"unknown recipe field {'.'.join(steps)!r}{suggestion}"
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    return f"{'.'.join(steps)}: {message}, not {fault['input']!r}"
+
+
+def _merge(values: dict[str, Any], change: Mapping[str, Any]) -> None:
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _merge(values[key], value)
+        else:
+            values[key] = value
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 (YAML gives anything)
+    """YAML 1.1 takes 1e-3 for a word; people do not."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        names.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += _field_names(field.annotation, f"{prefix}{name}.")
+    return names

@@ -1,0 +1,63 @@
+"""modern: the same networks, trained as one would today; from scratch, on the given pictures alone.
+
+Validation is cut from the training part and chooses the epoch; the test part is for `alexnet val --split test`.
+
+digits:     alexnet train                   seconds on two cores
+mnist:      alexnet train mnist             12 epochs, minutes
+flowers17:  alexnet train flowers17         60 epochs, within half an hour
+a folder:   alexnet train path/to/folder    60 epochs
+Measured results stand in docs/results.md.
+
+What differs from `notebook`, and why: momentum SGD or AdamW with a rate that falls to zero (Adadelta at 0.001
+hardly moves); batch-norm averages over some ten steps instead of a hundred (with a hundred, the statistics
+used for evaluation lag behind the weights); augmentation and label smoothing against over-fitting.
+"""
+
+from alexnet.data.augment import Augment
+from alexnet.training.optimizers import Optimizer
+from alexnet.training.recipe import Recipe
+from alexnet.training.schedules import Schedule
+
+_DIGITS = Recipe(
+    name="modern",
+    model="notebook-mnist",
+    epochs=30,
+    batch_size=64,
+    optimizer=Optimizer(name="adamw", lr=2e-3, weight_decay=0.01, epsilon=1e-8),
+    schedule=Schedule(name="cosine", warmup=1),
+    augment=Augment(rotate=10, translate=0.08, zoom=0.1),
+    label_smoothing=0.05,
+    val_split=0.15,
+)
+
+_MNIST = Recipe(
+    name="modern",
+    model="notebook-mnist",
+    epochs=12,
+    batch_size=128,
+    optimizer=Optimizer(name="adamw", lr=2e-3, weight_decay=0.01, epsilon=1e-8),
+    schedule=Schedule(name="cosine", warmup=0.5),
+    augment=Augment(rotate=10, translate=0.07, zoom=0.1),
+    label_smoothing=0.05,
+)
+
+_FLOWERS = Recipe(
+    name="modern",
+    model="notebook-flowers",
+    imgsz=224,
+    resize="crop",
+    margin=256 / 224,
+    standardise=True,
+    epochs=60,
+    batch_size=128,
+    optimizer=Optimizer(name="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    schedule=Schedule(name="cosine", warmup=2),
+    augment=Augment(crop_area=(0.35, 1.0), flip=True, brightness=0.2, contrast=0.2, saturation=0.2),
+    label_smoothing=0.1,
+    batch_norm_momentum=0.1,
+    views=2,
+)
+
+_FOLDER = _FLOWERS.model_copy(update={"batch_size": 64})
+
+FORMS = {"digits": _DIGITS, "mnist": _MNIST, "flowers17": _FLOWERS, "folder": _FOLDER}

@@ -1,0 +1,106 @@
+"""Weights on disk: safetensors with a card that says what they are, and config.json beside them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from alexnet import durable
+from alexnet.errors import ModelFileError
+from alexnet.preprocess import Preprocess
+
+FORMAT = "alexnet-weights-1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that is needed to use weights: the variant, its classes, and how pictures are prepared for it."""
+
+    variant: str
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    recipe: str = ""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What was measured with these weights: epoch, split, accuracy_top1, loss, ..."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """As safetensors wants it: strings to strings; structures as JSON."""
+        return {
+            "format": FORMAT,
+            "variant": self.variant,
+            "classes": json.dumps(self.classes, ensure_ascii=False),
+            "preprocess": json.dumps({**self.preprocess.to_dict(), "channel_order": self.channel_order}),
+            "recipe": self.recipe,
+            "measured": json.dumps(self.measured),
+        }
+
+    @property
+    def channel_order(self) -> str:
+        """The order of colours that the network expects."""
+        return "RGB" if self.preprocess.channels == 3 else "grey"
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "Card":
+        """Back from a file. Errors: KeyError, ValueError or TypeError where something is missing or odd."""
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"format {metadata['format']!r}, this version reads {FORMAT!r}")
+        preprocess = json.loads(metadata["preprocess"])
+        preprocess.pop("channel_order", None)
+        return cls(
+            variant=metadata["variant"],
+            classes=tuple(json.loads(metadata["classes"])),
+            preprocess=Preprocess.from_dict(preprocess),
+            recipe=metadata["recipe"],
+            measured=json.loads(metadata["measured"]),
+        )
+
+    def to_config(self) -> dict[str, Any]:
+        """The content of config.json, with the class names as model hubs spell them."""
+        return {
+            "architecture": "alexnet",
+            "variant": self.variant,
+            "num_classes": len(self.classes),
+            "id2label": {str(index): name for index, name in enumerate(self.classes)},
+            "label2id": {name: index for index, name in enumerate(self.classes)},
+            "preprocess": {**self.preprocess.to_dict(), "channel_order": self.channel_order},
+            "recipe": self.recipe,
+            "measured": self.measured,
+        }
+
+
+def save(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
+    """Write weights and config.json beside them, each in one step.
+
+    Errors: ResourceError when the disk is full; what was there before stays.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    data = safetensors.torch.save(tensors, metadata=card.to_metadata())
+    durable.write(path, lambda file: file.write(data))
+    durable.write_text(path.with_name("config.json"), json.dumps(card.to_config(), indent=2, ensure_ascii=False))
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], Card]:
+    """Read weights and their card; nothing in the file is ever run.
+
+    Errors: ModelFileError when the file is missing, damaged or not ours.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"no weights file at {path}: give a run directory, a .safetensors file or 'last'")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(f"{path} is damaged or no safetensors file ({error}). Train again or restore it") from error
+    try:
+        return state, Card.from_metadata(metadata)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelFileError(
+            f"{path} holds tensors but not this program's description of them ({error}). "
+            "Only weights written by 'alexnet train' can be used"
+        ) from error
