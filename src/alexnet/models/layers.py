@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Shape = tuple[int, ...]
@@ -155,15 +156,15 @@ class KerasBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Normalise `input`; in training, update the running statistics the Keras way."""
         if not self.training or self.running_var is None:
             return super().forward(input)
-        before = self.running_var.clone()
-        output = super().forward(input)
-        if self.momentum is not None:
-            momentum = self.momentum
-        else:  # cumulative average: each batch counts the same
-            assert self.num_batches_tracked is not None
-            momentum = 1 / int(self.num_batches_tracked)
+        assert self.running_mean is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # momentum None: cumulative average, each batch counts the same
+        momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        output = F.batch_norm(input, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
         values = input.numel() // input.shape[1]
-        with torch.no_grad():
-            kept = before * (1 - momentum)
-            self.running_var.sub_(kept).mul_((values - 1) / values).add_(kept)
+        with torch.no_grad():  # momentum 1 above leaves this batch's own mean and unbiased variance
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * ((values - 1) / values), momentum)
         return output

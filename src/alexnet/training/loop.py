@@ -70,7 +70,7 @@ def fit(
         epoch_started = time.perf_counter()
         sums = torch.zeros(3, dtype=torch.float64, device=setting.device)  # pictures, loss, right answers
         waited = 0.0
-        with display.bar(f"epoch {epoch}/{recipe.epochs}", len(train)) as bar:
+        with display.bar(f"epoch {epoch}/{recipe.epochs}", len(train), "steps") as bar:
             batches = train.epoch(epoch)
             for step in range(len(train)):
                 asked = time.perf_counter()
