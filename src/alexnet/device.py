@@ -4,7 +4,6 @@ import ctypes
 import os
 import platform
 import random
-import sys
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -67,7 +66,11 @@ def keep_memory() -> bool:
     the kernel, and every page is faulted in anew. Call before the first large allocation. Returns whether it
     was set: only glibc (Linux) has the knobs, elsewhere nothing happens.
     """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
+    trim_threshold, top_pad, mmap_threshold = (
+        -1,
+        -2,
+        -3,
+    )  # malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
@@ -94,12 +97,17 @@ def describe(device: torch.device) -> str:
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
+def python_version() -> str:
+    """Such as 3.11.7."""
+    return platform.python_version()
+
+
 def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
     """What a run needs to say about where it ran (written as env.json)."""
     import PIL
 
     return {
-        "python": sys.version.split()[0],
+        "python": python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,

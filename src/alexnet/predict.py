@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, overload
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alexnet import device as machine
 from alexnet import weights
 from alexnet.data import images
-from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.errors import DataError, UsageError
 from alexnet.models.network import AlexNet, create_model, probabilities
 from alexnet.run import Run
 from alexnet.weights import Card
@@ -30,12 +30,11 @@ class Prediction(TypedDict):
 class Classifier:
     """A trained network with all it needs to answer. Float32 unless `amp` is asked for."""
 
-    def __init__(
-        self, network: AlexNet, card: Card, *, device: str | torch.device = "auto", amp: bool = False
-    ) -> None:
+    def __init__(self, network: AlexNet, card: Card, *, device: str | torch.device = "auto", amp: bool = False) -> None:
         self.device = machine.choose(device) if isinstance(device, str) else device
         self.precision = machine.choose_precision(self.device, amp)
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.network = network.on(self.device)
+        self.network.eval()
         self.card = card
 
     @property
@@ -43,14 +42,7 @@ class Classifier:
         """Class names in the order of the outputs."""
         return self.card.classes
 
-    @overload
-    def predict(self, picture: Picture, topk: int = 5) -> list[Prediction]: ...
-    @overload
-    def predict(self, picture: Sequence[Picture], topk: int = 5) -> list[list[Prediction]]: ...
-
-    def predict(
-        self, picture: Picture | Sequence[Picture], topk: int = 5
-    ) -> list[Prediction] | list[list[Prediction]]:
+    def predict(self, picture: Picture | Sequence[Picture], topk: int = 5) -> Any:  # noqa: ANN401 (by the input)
         """The `topk` most probable classes of a picture (or of each in a list), best first.
 
         >>> load("last").predict("a.jpg", topk=2)                                      # doctest: +SKIP
@@ -116,32 +108,14 @@ def load(path: str | Path, *, device: str | torch.device = "auto", amp: bool = F
     given = Path(path)
     file = given if given.suffix == ".safetensors" else Run.find(path).best
     state, card = weights.load(file)
-    network = build(card)
-    fit_state(network, state, file)
-    return Classifier(network, card, device=device, amp=amp)
-
-
-def build(card: Card) -> AlexNet:
-    """The network that a card describes, freshly initialised."""
-    return create_model(
+    network = create_model(
         card.variant,
         num_classes=len(card.classes),
         in_channels=card.preprocess.channels,
         image_size=card.preprocess.size,
     )
-
-
-def fit_state(network: AlexNet, state: dict[str, Any], file: Path) -> None:
-    """Load weights whose names and shapes all match. Errors: ModelFileError naming the first that does not."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
-            raise ModelFileError(
-                f"{file} does not fit {network.variant.name}: {name} is {given.get(name, 'missing')}, "
-                f"{wanted.get(name, 'nothing')} is expected"
-            )
-    network.load_state_dict(state)
+    network.load_weights(state, file)
+    return Classifier(network, card, device=device, amp=amp)
 
 
 def _pixels(picture: Picture) -> NDArray[np.uint8]:

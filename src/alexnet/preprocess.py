@@ -86,4 +86,7 @@ class Preprocess:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
         """Back from plain values."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)

@@ -6,10 +6,13 @@ notebook gets one display that is updated. Permanent lines go to the same place,
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal
 LIVE_INTERVAL = 0.1
@@ -85,11 +88,12 @@ class Display:
             yield _Live(progress, progress.add_task(title, total=total, text=""))
 
     def _notebook_bar(self, title: str, total: float, unit: str) -> Iterator[Bar]:
-        from IPython.display import Pretty, display  # type: ignore[attr-defined,unused-ignore]
+        import IPython.display
 
-        handle: Any = display(Pretty(title), display_id=True)
-        yield _Notebook(lambda text: handle.update(Pretty(text)), title, total, unit)
-        handle.update(Pretty(""))
+        shown: Any = IPython.display  # it is not typed
+        handle = shown.display(shown.Pretty(title), display_id=True)
+        yield _Notebook(lambda text: handle.update(shown.Pretty(text)), title, total, unit)
+        handle.update(shown.Pretty(""))
 
     def _write(self, text: str) -> None:
         try:
@@ -122,7 +126,7 @@ class _Timed:
 
     def advance(self, amount: float = 1, text: str = "") -> None:
         self.done += amount
-        if self.due:
+        if self.due and self.done < self.total:
             self.shown = time.monotonic()
             self.show(text)
 
@@ -151,7 +155,7 @@ class _Plain(_Timed):
 class _Notebook(_Timed):
     interval = 0.5
 
-    def __init__(self, update: Any, title: str, total: float, unit: str) -> None:
+    def __init__(self, update: Callable[[str], None], title: str, total: float, unit: str) -> None:
         super().__init__(title, total, unit)
         self.update = update
 
@@ -160,8 +164,8 @@ class _Notebook(_Timed):
 
 
 class _Live(_Timed):
-    def __init__(self, progress: Any, task: Any) -> None:
-        super().__init__("", 0, "")
+    def __init__(self, progress: "Progress", task: "TaskID") -> None:
+        super().__init__("", float("inf"), "")
         self.progress, self.task = progress, task
 
     def show(self, text: str) -> None:

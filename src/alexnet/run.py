@@ -207,7 +207,9 @@ class Run:
     def write_thumbnails(self, **arrays: NDArray[Any]) -> None:
         """Add to the small pictures for the grids."""
         kept = self.thumbnails if self.thumbnails_file.is_file() else {}
-        durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **(kept | arrays)))
+        durable.write(
+            self.thumbnails_file, lambda file: np.savez_compressed(file, allow_pickle=False, **(kept | arrays))
+        )
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

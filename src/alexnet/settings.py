@@ -86,39 +86,6 @@ def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
     return {**options.model_dump(mode="json"), "recipe": name, **values}
 
 
-def from_args(args: Mapping[str, Any]) -> tuple[Options, Recipe]:
-    """Options and recipe of a run that was made earlier."""
-    return resolve(args)
-
-
-def frozen_layers(freeze: str, children: list[str]) -> tuple[str, ...]:
-    """The children of a network that `freeze` names: `conv1-conv5` means from conv1 to conv5 with all that
-    belongs to those stages; several ranges or names are divided by commas.
-
-    >>> frozen_layers("conv1", ["conv1", "relu1", "bn1", "conv2"])
-    ('conv1', 'relu1', 'bn1')
-
-    Errors: UsageError for a name that the network does not have.
-    """
-    stages = [name for name in children if name.startswith(("conv", "fc"))]
-    chosen: set[str] = set()
-    for item in freeze.split(","):
-        first, _, last = item.strip().partition("-")
-        last = last or first
-        for name in (first, last):
-            if name not in stages:
-                raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(stages)}")
-        chosen.update(stages[stages.index(first) : stages.index(last) + 1])
-    if not chosen:
-        raise UsageError(f"--freeze {freeze!r}: the first layer must not stand behind the last")
-    stage, frozen = "", []
-    for name in children:
-        stage = name if name in stages else stage
-        if stage in chosen:
-            frozen.append(name)
-    return tuple(frozen)
-
-
 def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     """Shorthands spelled out."""
     expanded = dict(values)

@@ -96,7 +96,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], Card]:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path} is damaged or no safetensors file ({error}). Train again or restore it") from error
+        raise ModelFileError(
+            f"{path} is damaged or no safetensors file ({error}). Train again or restore it"
+        ) from error
     try:
         return state, Card.from_metadata(metadata)
     except (KeyError, ValueError, TypeError) as error:

@@ -15,6 +15,7 @@ import stat
 import struct
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,24 @@ from alexnet.errors import DataError
 
 MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a gigabyte once decoded
 SUFFIXES = frozenset(
-    ".bmp .gif .jpe .jpeg .jpg .jfif .pbm .pgm .png .pnm .ppm .tif .tiff .webp .avif .jp2".split()
+    [
+        ".bmp",
+        ".gif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".jfif",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".avif",
+        ".jp2",
+    ]
 )
 """Names that a folder scan takes for pictures; what they really are is found out by opening them."""
 
@@ -60,14 +78,13 @@ def read(source: Path | bytes, name: str | None = None) -> NDArray[np.uint8]:
         raise DataError(f"{shown}: {_reason(error)}") from error
 
 
-def _decode(file: io.BufferedIOBase, shown: str) -> NDArray[np.uint8]:
+def _decode(file: IO[bytes], shown: str) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
         image: Image.Image = Image.open(file)
     if image.width * image.height > MAX_PIXELS:
         raise DataError(
-            f"{shown}: {image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed; "
-            "shrink the picture"
+            f"{shown}: {image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed; shrink the picture"
         )
     image.load()
     return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
@@ -76,7 +93,7 @@ def _decode(file: io.BufferedIOBase, shown: str) -> NDArray[np.uint8]:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 (whatever a malformed EXIF block throws, the pixels are good)
+    except Exception:
         return image
 
 

@@ -39,14 +39,16 @@ class Split:
             for index in getattr(self, name):
                 parts.setdefault(int(index), []).append(name)
         return [
-            {"path": source.names[index], "label": source.classes[source.labels[index]], "split": "+".join(named)}
+            {
+                "path": source.names[index],
+                "label": source.classes[source.labels[index]],
+                "split": "+".join(named),
+            }
             for index, named in sorted(parts.items())
         ]
 
 
-def assign(
-    source: Source, usable: Indices, *, validate_on: Literal["cut", "test"], val_split: float
-) -> Split:
+def assign(source: Source, usable: Indices, *, validate_on: Literal["cut", "test"], val_split: float) -> Split:
     """Divide the `usable` pictures of `source`.
 
     The source's own parts count first; a source without any is divided 80/20, stratified. With

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +144,9 @@ def _decode_all(
     return bad
 
 
-def _collect(waiting: "deque[Future[tuple[int, dict[int, str]]]]", bad: dict[int, str], advance: Any) -> None:
+def _collect(
+    waiting: "deque[Future[tuple[int, dict[int, str]]]]", bad: dict[int, str], advance: Callable[[float], None]
+) -> None:
     count, faults = waiting.popleft().result()
     bad.update(faults)
     advance(count)

@@ -1,6 +1,5 @@
 """Counts and sums, and the figures they give; exact whatever the batch size and the number of processes."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +80,11 @@ def per_class(matrix: NDArray[np.int64], names: tuple[str, ...]) -> list[dict[st
 
     rows = []
     for index, name in enumerate(names):
-        hits, actual, predicted = int(matrix[index, index]), int(matrix[index].sum()), int(matrix[:, index].sum())
+        hits, actual, predicted = (
+            int(matrix[index, index]),
+            int(matrix[index].sum()),
+            int(matrix[:, index].sum()),
+        )
         rows.append(
             {
                 "label": name,
@@ -101,5 +104,3 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32
     present = counts > 0
     weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights
-
-

@@ -148,11 +148,11 @@ class KerasBatchNorm(nn.modules.batchnorm._BatchNorm):
     feature, as behind a dense layer, the difference shows in the third digit.
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 (PyTorch's name)
+    def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
             raise ValueError(f"expected a batch of shape (N, F) or (N, C, H, W), got {tuple(input.shape)}")
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (PyTorch's name)
+    def forward(self, input: Tensor) -> Tensor:
         """Normalise `input`; in training, update the running statistics the Keras way."""
         if not self.training or self.running_var is None:
             return super().forward(input)

@@ -1,5 +1,6 @@
 """AlexNet: one module whose children are conv1 ... fc8 in every variant."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from alexnet.errors import UsageError
+from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import variants
-from alexnet.models.layers import Dense, Flatten, Layer, MaxPool, ReLU, Shape
+from alexnet.models.layers import BatchNorm, Dense, Flatten, Layer, MaxPool, ReLU, Shape
 from alexnet.models.variants import Variant
 from alexnet.preprocess import Preprocess
 
@@ -84,6 +85,34 @@ class AlexNet(nn.Module):
         self._order = _execution_order(self.layers)
         init_weights(self)
 
+    def on(self, device: torch.device) -> "AlexNet":
+        """Move to `device`, kernels channels last in memory, as convolutions like it."""
+        self.to(device)
+        for parameter in self.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return self
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether a batch of one picture is too small to train on."""
+        return any(isinstance(each.layer, BatchNorm) for each in self.layers)
+
+    def load_weights(self, state: dict[str, Tensor], origin: object) -> None:
+        """Take weights whose names and shapes all match; `origin` is named in the error.
+
+        Errors: ModelFileError naming the first tensor that does not match.
+        """
+        wanted = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+        given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        for name in [*wanted, *sorted(given.keys() - wanted.keys())]:
+            if wanted.get(name) != given.get(name):
+                raise ModelFileError(
+                    f"{origin} does not fit {self.variant.name}: {name} is {given.get(name, 'missing')}, "
+                    f"{wanted.get(name, 'nothing')} is expected"
+                )
+        self.load_state_dict(state)
+
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch. The children run one after another, in their order (see `_execution_order`)."""
         values = pictures
@@ -99,7 +128,7 @@ def _execution_order(layers: list[Placed]) -> list[str]:
     maximum), and the ReLU then works on a map four to nine times smaller.
     """
     names = [each.name for each in layers]
-    for index, (first, second) in enumerate(zip(layers, layers[1:], strict=False)):
+    for index, (first, second) in enumerate(itertools.pairwise(layers)):
         if isinstance(first.layer, ReLU) and isinstance(second.layer, MaxPool):
             names[index], names[index + 1] = names[index + 1], names[index]
     return names

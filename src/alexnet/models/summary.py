@@ -57,7 +57,12 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         totals = {"total": self.total, "trainable": self.trainable, "non_trainable": self.non_trainable}
-        return {"model": self.model, "input": self.input, "layers": [asdict(row) for row in self.rows], **totals}
+        return {
+            "model": self.model,
+            "input": self.input,
+            "layers": [asdict(row) for row in self.rows],
+            **totals,
+        }
 
 
 def summarise(
@@ -78,7 +83,9 @@ def summarise(
     layers = place(variant, num_classes or variant.classes, shape)
     if style == "keras":
         return Summary(name, _channels_last(shape), tuple(_keras_rows(layers, variant.keras_activations)))
-    return Summary(name, shape, tuple(Row(each.name, _torch_type(each), each.output, *_counts(each)) for each in layers))
+    return Summary(
+        name, shape, tuple(Row(each.name, _torch_type(each), each.output, *_counts(each)) for each in layers)
+    )
 
 
 def _torch_type(placed: Placed) -> str:

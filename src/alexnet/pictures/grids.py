@@ -17,8 +17,8 @@ SIDE = 5
 
 
 def samples(run: Run) -> Figure | None:
-    """25 training pictures with their class names; None where the run has no thumbnails."""
-    if not run.thumbnails_file.is_file():
+    """25 training pictures with their class names; None where the run has none (it only judged)."""
+    if not run.thumbnails_file.is_file() or "samples" not in run.thumbnails:
         return None
     arrays = run.thumbnails
     labels = [str(label) for label in arrays["sample_labels"]]
@@ -51,9 +51,7 @@ def _judged(run: Run, name: str, heading: str) -> Figure | None:
     return grid(arrays[name], captions, head, colours)
 
 
-def grid(
-    pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: Sequence[str] | None = None
-) -> Figure:
+def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: Sequence[str] | None = None) -> Figure:
     """Pictures, uint8 (N, S, S, C), up to 25 of them, each with its caption below; grey ones black on white."""
     figure = Figure(figsize=(10, 11), dpi=100, layout="constrained")
     figure.suptitle("\n".join(textwrap.wrap(heading, 80)), size=13, color=style.INK)
@@ -61,9 +59,7 @@ def grid(
     return figure
 
 
-def before_and_after(
-    stored: NDArray[Any], augmented: NDArray[Any], captions: Sequence[str], heading: str
-) -> Figure:
+def before_and_after(stored: NDArray[Any], augmented: NDArray[Any], captions: Sequence[str], heading: str) -> Figure:
     """Two grids side by side: pictures as stored, and as the network meets them in training."""
     figure = Figure(figsize=(20, 11), dpi=80, layout="constrained")
     figure.suptitle(heading, size=16, color=style.INK)
@@ -74,9 +70,7 @@ def before_and_after(
     return figure
 
 
-def _fill(
-    cells: NDArray[Any], pixels: NDArray[Any], captions: Sequence[str], colours: Sequence[str] | None
-) -> None:
+def _fill(cells: NDArray[Any], pixels: NDArray[Any], captions: Sequence[str], colours: Sequence[str] | None) -> None:
     for number, axes in enumerate(cells.flat):
         if number >= len(pixels):
             axes.set_visible(False)

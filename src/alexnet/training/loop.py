@@ -36,7 +36,7 @@ class Setting:
     """Names of the network's children whose statistics stand still (their weights ask for no gradient)."""
 
 
-def fit(
+def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     network: AlexNet,
     train: Batches,
     val: Batches | None,
@@ -84,16 +84,14 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 generator = torch.Generator().manual_seed(train.step_seed(epoch, step))
-                pictures = preprocess.normalise(
-                    augment(batch.pixels, preprocess.size, recipe.augment, generator)
-                )
+                pictures = preprocess.normalise(augment(batch.pixels, preprocess.size, recipe.augment, generator))
                 with autocast(setting.device, setting.precision):
                     logits = model(pictures)
                 loss = F.cross_entropy(
                     logits.float(), batch.labels, weight=class_weights, label_smoothing=recipe.label_smoothing
                 )
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
 
                 count = len(batch.labels)

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as distributed
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from alexnet.errors import UsageError

@@ -66,7 +66,9 @@ def open_source(
         raise DataError(f"{path} is neither a folder nor a CSV file of path,label")
     looks_like_a_path = len(path.parts) > 1 or path.suffix
     if looks_like_a_path:
-        raise DataError(f"{path} does not exist: give a folder of class folders, a CSV file, or one of {list_datasets()}")
+        raise DataError(
+            f"{path} does not exist: give a folder of class folders, a CSV file, or one of {list_datasets()}"
+        )
     raise UsageError(unknown("data set", name, _NAMED) + ", or a folder of your own pictures")
 
 

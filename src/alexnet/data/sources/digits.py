@@ -41,7 +41,7 @@ def load(data_dir: Path | None, display: Display) -> Source:
         classes=tuple("0123456789"),
         names=tuple(f"digits/{index:04d}" for index in range(len(grey))),
         labels=bunch.target.astype(np.int64),
-        parts=("",) * len(grey),
+        parts=tuple("" for _ in grey),
         contents=contents,
         digest=durable.digest("digits", grey.tobytes()),
         why="",

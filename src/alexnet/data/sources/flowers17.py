@@ -127,9 +127,7 @@ def _notebook_split() -> tuple[tuple[Part, ...], str]:
     return tuple(parts), "the notebook's: one shuffle, then train_test_split(test_size=0.2, random_state=42)"
 
 
-def _oxford_split(
-    protocol: str, path: Path, data_dir: Path | None, display: Display
-) -> tuple[tuple[Part, ...], str]:
+def _oxford_split(protocol: str, path: Path, data_dir: Path | None, display: Display) -> tuple[tuple[Part, ...], str]:
     """One of Oxford's three published splits: 40 training, 20 validation, 20 test pictures a class."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -150,7 +148,13 @@ def _oxford_split(
         whole = np.array_equal(np.sort(numbers), np.arange(1, COUNT + 1))
         return None if whole else f"does not put each of the {COUNT:,} pictures into one part"
 
-    file = fetch(data_dir, beside[1:] if not Path(beside[0]).exists() else beside, [f"{URL}datasplits.mat"], check, display)
+    file = fetch(
+        data_dir,
+        beside[1:] if not Path(beside[0]).exists() else beside,
+        [f"{URL}datasplits.mat"],
+        check,
+        display,
+    )
     matrices: dict[str, NDArray[Any]] = loadmat(file, variable_names=list(fields.values()))
     parts = np.full(COUNT, "", dtype=object)
     for part, name in fields.items():

@@ -12,7 +12,13 @@ from alexnet.data.images import SUFFIXES
 from alexnet.data.sources.base import Content, Part, Source
 from alexnet.errors import DataError
 
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_PARTS: dict[str, Part] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 
 
 def load(path: Path) -> Source:

@@ -29,7 +29,9 @@ def load(path: Path) -> Source:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     fields = [field.strip().lower() for field in reader.fieldnames or []]
     if "path" not in fields or "label" not in fields:
-        raise DataError(f"{path}, line 1: the header must name 'path' and 'label' (and may name 'split'), it is {fields}")
+        raise DataError(
+            f"{path}, line 1: the header must name 'path' and 'label' (and may name 'split'), it is {fields}"
+        )
     reader.fieldnames = fields
     names, labels, parts = [], [], []
     for row in reader:

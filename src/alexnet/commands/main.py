@@ -1,0 +1,104 @@
+"""Gathers the verbs; prints errors as one line and leaves with their exit code.
+
+A verb's file is imported only when it is called, so that `alexnet --help` needs neither torch nor numpy.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from alexnet import __version__
+from alexnet.errors import AlexNetError
+
+VERBS = {
+    "train": "Train on a named set, a folder or a CSV file; leaves a run directory.",
+    "val": "Judge a run on its validation, test or training part, or on other pictures.",
+    "predict": "Name what is on pictures: files, folders, patterns.",
+    "summary": "Print a network's layer table.",
+    "models": "List the networks.",
+    "datasets": "List the named data sets and where they lie.",
+    "preview": "Draw pictures of a data set before and after augmentation.",
+    "plot": "Draw a run's pictures anew.",
+}
+
+EXIT_CODES = "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory."
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and loads one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of `VERBS`."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's file."""
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"alexnet.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest verb suggested for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from alexnet.errors import unknown
+
+            raise click.UsageError(unknown("command", args[0], VERBS), ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs from `VERBS`, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.version_option(__version__, "--version", "-V", message="alexnet %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of errors.")
+def cli(debug: bool) -> None:
+    """AlexNet: from pictures to a trained, judged and pictured classifier.
+
+    \b
+    alexnet train                       on the built-in digits, seconds
+    alexnet train path/to/folder        on your pictures, one folder a class
+    alexnet predict last picture.jpg    with the newest run
+    """
+    if debug:
+        os.environ["ALEXNET_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line and leave the process with the right code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except AlexNetError as error:
+        _tell(error, str(error))
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort) as error:
+        _tell(error, "stopped")
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)
+        code = 0
+    except MemoryError as error:
+        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")
+        code = 6
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: BaseException, message: str) -> None:
+    if os.environ.get("ALEXNET_DEBUG"):
+        traceback.print_exception(error)
+    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)

@@ -1,0 +1,41 @@
+"""Options that several verbs share, so that one word means one thing everywhere."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alexnet.progress import Display
+
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON alone on standard output.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+verbose = click.option("--verbose", "-v", is_flag=True, help="Print more.")
+device = click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
+amp = click.option("--amp/--no-amp", default=None, help="bf16 on or off.")
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where named sets live [else ALEXNET_DATA, else a cache].",
+)
+protocol = click.option("--protocol", metavar="NAME", help="flowers17: oxford-1, oxford-2 or oxford-3.")
+topk = click.option("--topk", type=click.IntRange(min=1), default=5, show_default=True, help="Classes an answer names.")
+save_csv = click.option("--save-csv", type=click.Path(path_type=Path), help="Write the answers to this CSV file too.")
+exist_ok = click.option("--exist-ok", is_flag=True, help="Write into an existing folder.")
+
+
+def display(quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Display:
+    """Where a verb speaks: standard output, or standard error when that is kept for JSON."""
+    return Display(sys.stderr if as_json else sys.stdout, quiet=quiet, verbose=verbose)
+
+
+def print_json(values: Any) -> None:  # noqa: ANN401 (anything that JSON can say)
+    """Print values as JSON on standard output."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
+
+
+def coloured() -> bool:
+    """Whether standard output is a terminal whose owner has not asked for plain text."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,41 @@
+"""alexnet preview DATA: pictures before and after augmentation."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alexnet.commands import options
+
+
+@click.command("preview")
+@click.argument("data", default="digits")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("preview.png"),
+    help="The picture [preview.png].",
+)
+@click.option("--model", "-m", "--arch", metavar="NAME", help="Variant.")
+@click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Any recipe field, such as augment.rotate=30.",
+)
+@click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
+@options.data_dir
+@options.protocol
+@click.option("--seed", type=int, help="Which random pictures and changes.")
+@options.quiet
+def command(data: str, out: Path, assignments: tuple[str, ...], quiet: bool, **given: Any) -> None:  # noqa: ANN401
+    """Draw 25 training pictures of DATA as they are stored and as the network meets them in training."""
+    from alexnet import pictures
+    from alexnet.preview import before_and_after
+    from alexnet.training.recipe import parse_assignments
+
+    display = options.display(quiet)
+    figure = before_and_after({**given, "data": data, **parse_assignments(assignments)}, display)
+    display.say(f"written to {pictures.save(figure, out)}")

@@ -1,0 +1,94 @@
+"""alexnet train [DATA]: train a network and leave a run directory."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alexnet.commands import options
+from alexnet.errors import AlexNetError
+
+
+@click.command("train", context_settings={"show_default": False})
+@click.argument("data", default=None, required=False)
+@click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
+@click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Options from a YAML file, such as a run's args.yaml.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Any recipe field, such as optimizer.lr=0.02.",
+)
+@click.option("--epochs", type=int, help="Rounds through the training pictures.")
+@click.option("--batch-size", "--batch", "-b", type=int, help="Pictures a step.")
+@click.option("--lr", "--learning-rate", type=float, help="Learning rate at its highest.")
+@click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
+@click.option("--val-split", type=float, help="Share of the training part cut for validation; 0: none.")
+@click.option("--patience", type=int, help="Stop after so many epochs without progress.")
+@click.option("--class-weights", type=click.Choice(["none", "auto"]), help="auto: every class counts the same.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Start from a run or a weights file.")
+@click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
+@options.data_dir
+@options.protocol
+@click.option("--device", metavar="NAME", default=None, help="auto, cpu, cuda, cuda:1 or mps.")
+@options.amp
+@click.option("--workers", "-j", type=int, help="Threads that decode pictures.")
+@click.option("--seed", type=int, help="Same seed, same result.")
+@click.option("--deterministic", is_flag=True, default=None, help="Refuse what cannot be repeated bit for bit.")
+@click.option("--bad-files", type=int, help="Unreadable pictures tolerated [10, or 1 %].")
+@click.option("--strict", is_flag=True, default=None, help="Tolerate no unreadable picture.")
+@click.option("--project", type=click.Path(path_type=Path), help="Folder of the run [runs/train].")
+@click.option("--name", help="Name of the run [exp, exp2, ...].")
+@click.option("--exist-ok", is_flag=True, default=None, help="Write into an existing run.")
+@options.as_json
+@options.quiet
+@options.verbose
+def command(
+    data: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,  # noqa: ANN401 (each option checked by its own type)
+) -> None:
+    """Train on DATA: digits (default), mnist, flowers17, a folder of class folders, or a CSV of path,label.
+
+    \b
+    alexnet train
+    alexnet train flowers17 --recipe notebook
+    alexnet train path/to/folder --epochs 30 --name first
+    """
+    from alexnet import experiment
+    from alexnet.training.recipe import parse_assignments
+
+    fields = parse_assignments(assignments)
+    display = options.display(quiet, verbose, as_json)
+    try:
+        run = experiment.train(data, config=config, display=display, **{**given, **nested(given, fields)})
+    except KeyboardInterrupt as stop:
+        raise InterruptedTrainingError from stop
+    if as_json:
+        options.print_json({"run": str(run.path), **run.metrics})
+
+
+def nested(given: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of --set, without those that an option of its own has set already."""
+    if given.get("lr") is not None and isinstance(fields.get("optimizer"), dict):
+        fields["optimizer"].pop("lr", None)
+    return {key: value for key, value in fields.items() if given.get(key) is None}
+
+
+class InterruptedTrainingError(AlexNetError):
+    """Ctrl-C during training."""
+
+    exit_code = 130
+
+    def __str__(self) -> str:
+        return "stopped; the last whole epoch is in the run's weights/last.safetensors"

@@ -1,0 +1,119 @@
+"""Dataset: a source, decoded and divided, and how its pictures are prepared for the network."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from alexnet.data import sources, split, store
+from alexnet.data.batches import Batches
+from alexnet.data.sources import Source
+from alexnet.data.sources.download import cache_folder
+from alexnet.data.split import Split
+from alexnet.data.store import Store
+from alexnet.errors import DataError
+from alexnet.models import variants
+from alexnet.preprocess import Preprocess
+from alexnet.progress import Display
+from alexnet.settings import Options
+from alexnet.training.recipe import Recipe
+from alexnet.training.world import World
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that training and judging need to know of the pictures."""
+
+    source: Source
+    store: Store
+    split: Split
+    preprocess: Preprocess
+
+    def batches(
+        self,
+        indices: NDArray[np.int64],
+        device: torch.device,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        world: World | None = None,
+    ) -> Batches:
+        """Batches of some of the pictures."""
+        ranks = world or World()
+        return Batches(
+            self.store.pixels,
+            self.source.labels,
+            indices,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            rank=ranks.rank,
+            ranks=ranks.size,
+        )
+
+
+def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
+    """Open the data, decode it (once), divide it, and settle how pictures are prepared.
+
+    Errors: DataError when pictures are missing, wrong, or too many of them cannot be read.
+    """
+    source = sources.open_source(options.data, data_dir=options.data_dir, protocol=options.protocol, display=display)
+    variant = variants.find(recipe.model)
+    size = recipe.imgsz or variant.input[1]
+    preprocess = Preprocess(
+        size=size,
+        resize_to=round(size * recipe.margin),
+        resize=recipe.resize,
+        channels=variant.input[0],
+        views=recipe.views,
+    )
+    decoded = decode(source, preprocess, options, display)
+    parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
+    if recipe.standardise:
+        preprocess = standardised(preprocess, decoded.pixels, parts.train)
+    return Dataset(source, decoded, parts, preprocess)
+
+
+def decode(source: Source, preprocess: Preprocess, options: Options, display: Display) -> Store:
+    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many."""
+    decoded = store.open_or_build(source, preprocess, cache_folder() / "stores", display, workers=options.workers)
+    _report_bad_files(source, decoded, options, display)
+    return decoded
+
+
+def standardised(preprocess: Preprocess, pixels: NDArray[np.uint8], train: NDArray[np.int64]) -> Preprocess:
+    """The same preprocessing with mean and standard deviation of the training pictures, a channel, from at
+    most 2,000 of them."""
+    chosen = train[:: max(1, len(train) // 2000)]
+    values = np.stack([pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255 for index in chosen])
+    mean, std = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+    return replace(
+        preprocess,
+        mean=tuple(round(float(value), 4) for value in mean),
+        std=tuple(max(round(float(value), 4), 1e-3) for value in std),
+    )
+
+
+def _report_bad_files(source: Source, decoded: Store, options: Options, display: Display) -> None:
+    """Name unreadable pictures once, and stop when they are too many, or a class has none left."""
+    count = len(decoded.bad)
+    if not count:
+        return
+    allowed = 0 if options.strict else options.bad_files
+    if allowed is None:
+        allowed = max(10, len(source) // 100)
+    first = next(iter(decoded.bad.values()))
+    if count > allowed:
+        raise DataError(
+            f"{count} of {len(source)} pictures cannot be read, {allowed} are tolerated; the first: {first}. "
+            "Mend or remove them, or allow more with --bad-files"
+        )
+    display.say(f"left out, {count} of {len(source)} pictures (the files stay as they are):")
+    for fault in decoded.bad.values():
+        display.say(f"  {fault}")
+    left = np.bincount(source.labels[decoded.usable], minlength=len(source.classes))
+    if (left == 0).any():
+        raise DataError(
+            f"class {source.classes[int(left.argmin())]!r} in {source.name} has no picture that can be read"
+        )

@@ -1,0 +1,33 @@
+"""A look at a data set before training: pictures as stored, and as the network meets them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from alexnet import dataset, settings
+from alexnet.data.augment import augment
+from alexnet.pictures import grids
+from alexnet.progress import Display
+
+
+def before_and_after(given: Mapping[str, Any], display: Display) -> Figure:
+    """25 training pictures before and after augmentation; `given` as for training (data, recipe, seed, ...).
+
+    Errors: UsageError, DataError as for training.
+    """
+    options, recipe = settings.resolve(given)
+    data = dataset.prepare(options, recipe, display)
+    chosen = np.sort(np.random.default_rng(options.seed).permutation(data.split.train)[: grids.SIDE**2])
+    batch = next(data.batches(chosen, torch.device("cpu"), len(chosen)).epoch())
+    generator = torch.Generator().manual_seed(options.seed)
+    after = augment(batch.pixels, data.preprocess.size, recipe.augment, generator)
+    return grids.before_and_after(
+        batch.pixels.permute(0, 2, 3, 1).numpy(),
+        after.permute(0, 2, 3, 1).numpy(),
+        [data.source.classes[label] for label in data.source.labels[chosen]],
+        f"{Path(options.data).name}: what recipe {recipe.name} does to pictures in training",
+    )
