@@ -154,6 +154,7 @@ class KerasBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise `input`; in training, update the running statistics the Keras way."""
+        self._check_input_dim(input)
         if not self.training or self.running_var is None:
             return super().forward(input)
         assert self.running_mean is not None

@@ -1,0 +1,36 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv and install into it.
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.PHONY: demo test check clean
+
+demo: .venv/.installed  ## train on the built-in digits and leave a run with its pictures
+	$(BIN)/alexnet train
+
+test: .venv/.tested check  ## style, types, doors, and the whole suite
+	$(BIN)/python -m pytest
+
+check: .venv/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/bin/python .venv/Scripts/python.exe:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: $(BIN)/python$(if $(filter Windows_NT,$(OS)),.exe) pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/.tested: .venv/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	@touch $@
+
+clean:  ## remove what was installed, not what was trained
+	rm -rf .venv
