@@ -1,0 +1,134 @@
+"""The whole way, from pictures to a verdict: on made-up folders and on the real data sets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import alexnet
+from alexnet.errors import DataError, UsageError
+from alexnet.progress import Display
+from alexnet.run import PICTURES
+from alexnet.validation import validate
+
+QUIET = Display(quiet=True)
+FILES = (
+    *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log"),
+    *("results.csv", "predictions.csv", "metrics.json"),
+    *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+)
+
+
+def test_digits_reach_98_percent_and_leave_a_whole_run(tmp_path: Path) -> None:
+    run = alexnet.train("digits", project=tmp_path, display=QUIET)
+    assert run.metrics["accuracy_top1"] >= 0.98
+    for file in (*FILES, *PICTURES.values()):
+        assert (run.path / file).stat().st_size > 0, file
+    tested = validate(run.path, split="test", project=tmp_path / "val", display=QUIET)
+    assert tested.metrics["n"] == 360
+    assert tested.metrics["accuracy_top1"] >= 0.97
+    again = validate(run.path, project=tmp_path / "val", batch_size=7, display=QUIET)
+    for key in ("n", "accuracy_top1", "accuracy_top5", "interval95", "confusion_matrix", "per_class"):
+        assert again.metrics[key] == run.metrics[key], key
+    assert again.metrics["loss"] == pytest.approx(run.metrics["loss"], rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_results_file_but_for_times(tmp_path: Path) -> None:
+    runs = [alexnet.train("digits", epochs=2, seed=5, project=tmp_path, display=QUIET) for _ in range(2)]
+    timed = ("time", "images_per_second", "data_wait")
+    one, two = ([{k: v for k, v in row.items() if k not in timed} for row in run.history] for run in runs)
+    assert one == two
+    assert runs[0].path != runs[1].path
+
+
+def test_a_folder_of_ones_own_needs_no_option(folder_of_colours: Callable[..., Path], tmp_path: Path) -> None:
+    folder = folder_of_colours(count=15, side=64)
+    run = alexnet.train(folder, project=tmp_path / "runs", epochs=3, batch_size=16, display=QUIET)
+    assert run.classes == ["blue", "green", "red"]
+    assert run.args["model"] == "notebook-flowers"
+    parts = [row["split"] for row in run.split]
+    assert (parts.count("train"), parts.count("val"), parts.count("test")) == (32, 4, 9)
+    classifier = alexnet.load(run.path)
+    for row in run.predictions:
+        answer = classifier.predict(folder / row["path"], topk=1)[0]
+        assert answer["label"] == row["predicted"]
+        assert answer["score"] == pytest.approx(float(row["score"]), abs=2e-6)
+
+
+def test_unreadable_pictures_are_named_left_out_and_not_touched(
+    folder_of_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = folder_of_colours(count=12, side=32)
+    bad = folder / "red" / "000.png"
+    bad.write_bytes(b"not a picture")
+    lines: list[str] = []
+
+    class Heard(Display):
+        def say(self, text: str = "") -> None:
+            lines.append(text)
+
+    run = alexnet.train(folder, model="notebook-mnist", epochs=1, project=tmp_path / "runs", display=Heard())
+    assert sum("red/000.png" in line for line in lines) == 1
+    assert len(run.split) == 35
+    assert bad.read_bytes() == b"not a picture"
+    with pytest.raises(DataError, match=r"red/000\.png"):
+        alexnet.train(folder, model="notebook-mnist", epochs=1, project=tmp_path / "runs", strict=True, display=QUIET)
+
+
+def test_a_class_without_a_readable_picture_stops(folder_of_colours: Callable[..., Path], tmp_path: Path) -> None:
+    folder = folder_of_colours(count=6, side=32)
+    for file in (folder / "red").iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match="class 'red'"):
+        alexnet.train(folder, model="notebook-mnist", epochs=1, project=tmp_path / "runs", display=QUIET)
+
+
+def test_batches_of_one_are_refused_where_batch_norm_forbids_them(
+    folder_of_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="batch norm"):
+        alexnet.train(folder_of_colours(), batch_size=1, epochs=1, project=tmp_path / "runs", display=QUIET)
+
+
+def test_training_without_validation_keeps_the_last_epoch(tmp_path: Path) -> None:
+    run = alexnet.train("digits", epochs=1, val_split=0, project=tmp_path, display=QUIET)
+    assert "val/acc" not in run.history[0]
+    assert run.metrics["split"] == "test"
+    assert not any(row["split"] == "val" for row in run.split)
+
+
+def test_other_pictures_are_judged_with_classes_matched_by_name(
+    folder_of_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = alexnet.train(
+        folder_of_colours("first"), model="notebook-mnist", epochs=1, project=tmp_path / "runs", display=QUIET
+    )
+    other = folder_of_colours("second", count=5)
+    (other / "green" / "extra").mkdir()
+    judged = validate(run.path, data=str(other), project=tmp_path / "val", display=QUIET)
+    assert judged.metrics["n"] == 15
+    (other / "red").rename(other / "violet")
+    with pytest.raises(UsageError, match="violet"):
+        validate(run.path, data=str(other), project=tmp_path / "val", display=QUIET)
+
+
+@pytest.mark.real
+def test_the_notebooks_flowers_on_the_real_archive(real_data: Path, tmp_path: Path) -> None:
+    run = alexnet.train(
+        "flowers17", recipe="notebook", epochs=1, data_dir=real_data, project=tmp_path, seed=0, display=QUIET
+    )
+    parts = [row["split"] for row in run.split]
+    assert (parts.count("train"), parts.count("val+test")) == (1088, 272)
+    row = run.history[0]
+    assert 3.2 < row["train/loss"] < 3.9, "the notebook printed 3.48"
+    assert 0.04 < row["train/acc"] < 0.13, "the notebook printed 0.075"
+    assert 2.75 < row["val/loss"] < 2.9, "the notebook printed 2.83"
+
+
+@pytest.mark.real
+def test_the_notebooks_mnist_on_the_real_files(real_data: Path, tmp_path: Path) -> None:
+    run = alexnet.train("mnist", recipe="notebook", epochs=1, data_dir=real_data, project=tmp_path, display=QUIET)
+    row = run.history[0]
+    assert run.metrics["n"] == 10_000
+    assert 2.27 < row["train/loss"] < 2.36, "the notebook printed 2.317"
+    assert 2.24 < row["val/loss"] < 2.30, "the notebook printed 2.285"
