@@ -3,11 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from alexnet.progress import Display
+from alexnet.run import Run
 
 Colour = tuple[int, int, int]
 COLOURS: dict[str, Colour] = {"blue": (20, 40, 220), "green": (30, 200, 60), "red": (220, 30, 20)}
@@ -50,3 +54,32 @@ def folder_of_colours(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run on the built-in digits, two epochs in float32, trained once and only read by tests."""
+    return _trained(tmp_path_factory, "digits", epochs=2)
+
+
+@pytest.fixture(scope="session")
+def colours_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """A folder of three colours, eight pictures each, and a run trained on it; only read by tests."""
+    folder = tmp_path_factory.mktemp("shared") / "three colours"
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(noisy(colour, number + 1000 * len(label))).save(folder / label / f"{number:03d}.png")
+    return folder, _trained(tmp_path_factory, folder, model="notebook-mnist", epochs=6, batch_size=8)
+
+
+def _trained(tmp_path_factory: pytest.TempPathFactory, data: str | Path, **given: Any) -> Run:
+    """A run in a folder of its own; fixtures of a session come before `_own_cache`, hence the patch."""
+    from alexnet.experiment import train
+
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alexnet.data.sources.download.cache_folder", lambda: cache)
+        patch.setattr("alexnet.dataset.cache_folder", lambda: cache)
+        project = tmp_path_factory.mktemp("runs")
+        return train(data, project=project, device="cpu", amp=False, display=Display(quiet=True), **given)

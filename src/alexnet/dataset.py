@@ -70,6 +70,7 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
     )
     decoded = decode(source, preprocess, options, display)
     parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
+    _report_missing_classes(source, parts, display)
     if recipe.standardise:
         preprocess = standardised(preprocess, decoded.pixels, parts.train)
     return Dataset(source, decoded, parts, preprocess)
@@ -93,6 +94,17 @@ def standardised(preprocess: Preprocess, pixels: NDArray[np.uint8], train: NDArr
         mean=tuple(round(float(value), 4) for value in mean),
         std=tuple(max(round(float(value), 4), 1e-3) for value in std),
     )
+
+
+def _report_missing_classes(source: Source, parts: Split, display: Display) -> None:
+    """Say which classes cannot be judged, since validation or test has no picture of them."""
+    for name in ("val", "test"):
+        indices = getattr(parts, name)
+        missing = np.setdiff1d(np.arange(len(source.classes)), source.labels[indices])
+        if len(indices) and len(missing):
+            named = ", ".join(source.classes[label] for label in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            display.say(f"note: the {name} part has no picture of {named}{more}")
 
 
 def _report_bad_files(source: Source, decoded: Store, options: Options, display: Display) -> None:

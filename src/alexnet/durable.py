@@ -2,11 +2,12 @@
 
 import errno
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from alexnet.errors import ResourceError
 
@@ -18,8 +19,11 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
     Errors: ResourceError when the disk is full; the old file is intact and the unfinished one is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise translated(error, path) from error
     unfinished = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -38,8 +42,26 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8, newlines as given) in one step."""
-    write(path, lambda file: file.write(text.encode("utf-8")))
+    """Replace `path` by `text` (UTF-8, newlines as given, bytes of odd names kept) in one step."""
+    write(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))
+
+
+def write_json(path: Path, values: Any) -> None:  # noqa: ANN401 (anything that JSON can say)
+    """Replace `path` by `values` as JSON in one step."""
+    write_text(path, json_text(values) + "\n")
+
+
+def json_text(values: Any) -> str:  # noqa: ANN401 (anything that JSON can say)
+    r"""Values as indented JSON that is always UTF-8: bytes of odd names become escapes.
+
+    >>> print(json_text(["café", "caf\udce9"]))
+    [
+      "café",
+      "caf\udce9"
+    ]
+    """
+    text = json.dumps(values, indent=2, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def translated(error: OSError, path: Path) -> Exception:

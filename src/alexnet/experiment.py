@@ -71,7 +71,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         in_channels=data.preprocess.channels,
         image_size=data.preprocess.size,
     )
-    frozen = start.prepare(network, recipe, options.weights, options.freeze, display)
+    frozen = start.prepare(network, data.source.classes, recipe, options.weights, options.freeze, display)
     network.on(device)
     _refuse_single_pictures(data, recipe, network)
 

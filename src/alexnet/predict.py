@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alexnet import device as machine
 from alexnet import weights
 from alexnet.data import images
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.models.network import AlexNet, create_model, probabilities
 from alexnet.run import Run
 from alexnet.weights import Card
@@ -108,12 +108,15 @@ def load(path: str | Path, *, device: str | torch.device = "auto", amp: bool = F
     given = Path(path)
     file = given if given.suffix == ".safetensors" else Run.find(path).best
     state, card = weights.load(file)
-    network = create_model(
-        card.variant,
-        num_classes=len(card.classes),
-        in_channels=card.preprocess.channels,
-        image_size=card.preprocess.size,
-    )
+    try:
+        network = create_model(
+            card.variant,
+            num_classes=len(card.classes),
+            in_channels=card.preprocess.channels,
+            image_size=card.preprocess.size,
+        )
+    except UsageError as error:
+        raise ModelFileError(f"{file} cannot be used by this version: {error}") from error
     network.load_weights(state, file)
     return Classifier(network, card, device=device, amp=amp)
 

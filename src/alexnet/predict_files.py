@@ -1,7 +1,6 @@
 """Predicting many files: which ones are meant, their answers, and what is left on the disk."""
 
 import glob
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +92,7 @@ def predict_files(
     )
     for file in filter(None, (folder / "predictions.csv", save_csv)):
         write_csv(file, columns, rows)
-    listed = json.dumps([answer.to_dict() for answer in answers], indent=2, ensure_ascii=False)
-    durable.write_text(folder / "predictions.json", listed + "\n")
+    durable.write_json(folder / "predictions.json", [answer.to_dict() for answer in answers])
     _draw(answers, classifier, folder / "predictions.png")
     return Answers(answers, folder)
 

@@ -49,7 +49,7 @@ class Display:
             self._write(text + "\n")
         if self._log is not None:
             try:
-                with self._log.open("a", encoding="utf-8") as file:
+                with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(text + "\n")
             except OSError:
                 self._log = None
@@ -97,7 +97,11 @@ class Display:
 
     def _write(self, text: str) -> None:
         try:
-            self.stream.write(text)
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:  # a stream that is not UTF-8, or a file name that is not
+                encoding = getattr(self.stream, "encoding", None) or "ascii"
+                self.stream.write(text.encode(encoding, "replace").decode(encoding))
             self.stream.flush()
         except (BrokenPipeError, ValueError):
             self.quiet = True

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -134,7 +134,10 @@ class Run:
     @property
     def args(self) -> dict[str, Any]:
         """What was asked for, defaults filled in."""
-        return dict(yaml.safe_load(self.args_file.read_text(encoding="utf-8")))
+        try:
+            return dict(yaml.safe_load(self._text("args.yaml")))
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise DataError(f"{self.args_file} is damaged: restore it or train again") from error
 
     @property
     def history(self) -> list[Row]:
@@ -156,7 +159,7 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the network's outputs (labels.txt)."""
-        return (self.path / "labels.txt").read_text(encoding="utf-8").splitlines()
+        return self._text("labels.txt").removesuffix("\n").split("\n")  # splitlines knows more ends of lines
 
     @property
     def split(self) -> list[dict[str, str]]:
@@ -176,11 +179,15 @@ class Run:
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """A CSV file of this run. Errors: DataError when it is missing."""
+        return list(csv.DictReader(io.StringIO(self._text(name, newline=""), newline="")))
+
+    def _text(self, name: str, newline: str | None = None) -> str:
+        """A text file of this run. Errors: DataError when it is missing."""
         file = self.path / name
         if not file.is_file():
             raise DataError(f"{file} is missing: the run was not finished, or the file was removed")
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
-            return list(csv.DictReader(text))
+        with file.open(encoding="utf-8", errors="surrogateescape", newline=newline) as text:
+            return text.read()
 
     # ---- writing (each file whole or not at all) -----------------------------------------------------------
 
@@ -194,7 +201,7 @@ class Run:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Write a JSON file of this run."""
-        durable.write_text(self.path / name, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        durable.write_json(self.path / name, values)
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Write a text file of this run, one item a line."""
@@ -207,16 +214,23 @@ class Run:
     def write_thumbnails(self, **arrays: NDArray[Any]) -> None:
         """Add to the small pictures for the grids."""
         kept = self.thumbnails if self.thumbnails_file.is_file() else {}
-        durable.write(
-            self.thumbnails_file, lambda file: np.savez_compressed(file, allow_pickle=False, **(kept | arrays))
-        )
+        everything: dict[str, Any] = kept | arrays  # numpy below 2.1 has no allow_pickle here
+        durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **everything))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV file in one step, Unix line ends, bytes of odd names kept."""
+    kept = list(rows)
+    text = _as_csv(columns, kept, csv.QUOTE_MINIMAL)
+    if "\r" in text:  # Python before 3.13 leaves a carriage return in a name unquoted, and the row would end there
+        text = _as_csv(columns, kept, csv.QUOTE_ALL)
+    data = text.encode("utf-8", "surrogateescape")
+    durable.write(path, lambda file: file.write(data))
+
+
+def _as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], quoting: Literal[0, 1]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="", quoting=quoting)
     writer.writeheader()
     writer.writerows(rows)
-    data = text.getvalue().encode("utf-8", "surrogateescape")
-    durable.write(path, lambda file: file.write(data))
+    return text.getvalue()

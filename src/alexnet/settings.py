@@ -91,7 +91,12 @@ def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
     expanded = dict(values)
     for short, (group, field) in SHORTHANDS.items():
         if short in expanded:
-            expanded[group] = {**expanded.get(group, {}), field: expanded.pop(short)}
+            whole = expanded.get(group, {})
+            if not isinstance(whole, Mapping):
+                raise UsageError(
+                    f"{group} has several fields, such as {group}.{field}: {whole!r} alone is none of them"
+                )
+            expanded[group] = {**whole, field: expanded.pop(short)}
     return expanded
 
 
@@ -99,7 +104,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"--config {path} cannot be read: {error}") from error
+        raise UsageError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold fields and values, as a run's args.yaml does")
     # what another run was called, and where it was written, is not part of how it was done

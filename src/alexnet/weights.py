@@ -33,7 +33,7 @@ class Card:
         return {
             "format": FORMAT,
             "variant": self.variant,
-            "classes": json.dumps(self.classes, ensure_ascii=False),
+            "classes": json.dumps(self.classes),
             "preprocess": json.dumps({**self.preprocess.to_dict(), "channel_order": self.channel_order}),
             "recipe": self.recipe,
             "measured": json.dumps(self.measured),
@@ -81,7 +81,7 @@ def save(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     data = safetensors.torch.save(tensors, metadata=card.to_metadata())
     durable.write(path, lambda file: file.write(data))
-    durable.write_text(path.with_name("config.json"), json.dumps(card.to_config(), indent=2, ensure_ascii=False))
+    durable.write_json(path.with_name("config.json"), card.to_config())
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Card]:
@@ -101,7 +101,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], Card]:
         ) from error
     try:
         return state, Card.from_metadata(metadata)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(
             f"{path} holds tensors but not this program's description of them ({error}). "
             "Only weights written by 'alexnet train' can be used"

@@ -127,6 +127,11 @@ def test_a_loss_that_is_no_number_stops_and_is_not_saved() -> None:
     assert saved == []
 
 
+def test_weights_that_break_in_the_last_step_are_noticed_as_well() -> None:
+    with pytest.raises(DivergedError, match="not finite"):
+        train(small(epochs=1, batch_size=60, optimizer={"name": "sgd", "lr": 1e40}, schedule={"warmup": 0}), val=False)
+
+
 def test_bf16_and_float32_agree_within_bf16s_precision() -> None:
     losses = []
     for precision in ("float32", "bf16"):

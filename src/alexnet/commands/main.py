@@ -92,8 +92,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)
         code = 0
-    except MemoryError as error:
-        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")
+    except OSError as error:
+        _tell(error, f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
+        code = 6
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")  # torch's is a RuntimeError
         code = 6
     sys.exit(code if isinstance(code, int) else 0)
 

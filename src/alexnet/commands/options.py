@@ -1,6 +1,5 @@
 """Options that several verbs share, so that one word means one thing everywhere."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import click
 
+from alexnet import durable
 from alexnet.progress import Display
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON alone on standard output.")
@@ -33,7 +33,7 @@ def display(quiet: bool = False, verbose: bool = False, as_json: bool = False) -
 
 def print_json(values: Any) -> None:  # noqa: ANN401 (anything that JSON can say)
     """Print values as JSON on standard output."""
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
+    click.echo(durable.json_text(values))
 
 
 def coloured() -> bool:

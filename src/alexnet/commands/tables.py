@@ -24,7 +24,7 @@ def per_class(figures: dict[str, Any]) -> None:
     table = _table(("class", "pictures", "precision", "recall", "F1"))
     for row in figures["per_class"]:
         shares = (f"{row[key]:.3f}" if row[key] is not None else "–" for key in ("precision", "recall", "f1"))
-        table.add_row(escape(row["label"]), f"{row['n']:,}", *shares)
+        table.add_row(_text(row["label"]), f"{row['n']:,}", *shares)
     _console().print(table)
 
 
@@ -33,15 +33,15 @@ def predictions(answers: "Sequence[Answer]") -> None:
     table = _table(("picture", "answer", "probability", "then"))
     for answer in answers:
         if answer.error is not None:
-            table.add_row(escape(answer.shown), f"[red]{escape(answer.error)}[/red]", "", "")
+            table.add_row(_text(answer.shown), f"[red]{_text(answer.error)}[/red]", "", "")
             continue
         first, *others = answer.predictions
         then = ", ".join(f"{other['label']} {other['score']:.3f}" for other in others[:3])
         table.add_row(
-            escape(answer.shown),
-            f"[bold]{escape(first['label'])}[/bold]",
+            _text(answer.shown),
+            f"[bold]{_text(first['label'])}[/bold]",
             f"{first['score']:.4f}",
-            escape(then),
+            _text(then),
         )
     _console().print(table)
 
@@ -55,7 +55,12 @@ def _table(columns: Sequence[str]) -> Table:
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 (any plain value)
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    """Plain text for rich: no markup in it, and bytes that are not UTF-8 replaced."""
+    return escape(value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _console() -> Console:

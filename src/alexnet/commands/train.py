@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from alexnet.commands import options
-from alexnet.errors import AlexNetError
+from alexnet.errors import AlexNetError, UsageError
 
 
 @click.command("train", context_settings={"show_default": False})
@@ -68,10 +68,13 @@ def command(
     from alexnet import experiment
     from alexnet.training.recipe import parse_assignments
 
+    given = {"data": data, **given}
     fields = parse_assignments(assignments)
+    for name in fields.keys() & {"config", "display"}:
+        raise UsageError(f"--set {name}=...: this is no recipe field")
     display = options.display(quiet, verbose, as_json)
     try:
-        run = experiment.train(data, config=config, display=display, **{**given, **nested(given, fields)})
+        run = experiment.train(config=config, display=display, **{**given, **nested(given, fields)})
     except KeyboardInterrupt as stop:
         raise InterruptedTrainingError from stop
     if as_json:

@@ -8,7 +8,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Generator, Tensor
 
 from alexnet.preprocess import GREY
@@ -37,6 +37,20 @@ class Augment(BaseModel):
     """Distances from a picture's mean are multiplied by 1 ± this at most."""
     saturation: float = Field(0.0, ge=0, lt=1)
     """Distances from grey are multiplied by 1 ± this at most."""
+
+    @field_validator("crop_area", "crop_ratio")
+    @classmethod
+    def _from_small_to_large(cls, pair: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < pair[0] <= pair[1]:
+            raise ValueError("two numbers above 0 are needed, the smaller one first")
+        return pair
+
+    @field_validator("crop_area")
+    @classmethod
+    def _at_most_all(cls, pair: tuple[float, float]) -> tuple[float, float]:
+        if pair[1] > 1:
+            raise ValueError("a crop cannot keep more than the whole area, 1")
+        return pair
 
     @property
     def moves(self) -> bool:

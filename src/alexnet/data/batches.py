@@ -90,4 +90,4 @@ def borders(count: int, batch_size: int, *, merge_single: bool) -> list[tuple[in
     starts = list(range(0, count, batch_size))
     if merge_single and batch_size > 1 and len(starts) > 1 and count - starts[-1] == 1:
         starts.pop()
-    return list(zip(starts, [*starts[1:], count], strict=True))
+    return list(zip(starts, [*starts, count][1:], strict=True))

@@ -14,6 +14,9 @@ import io
 import stat
 import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -46,17 +49,22 @@ SUFFIXES = frozenset(
 )
 """Names that a folder scan takes for pictures; what they really are is found out by opening them."""
 
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""What a file may hold, whatever its name: Pillow knows more, some of which start other programs (EPS)."""
+
 _UNREADABLE = (
     UnidentifiedImageError,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
     OSError,
     SyntaxError,  # Pillow's word for a broken PNG chunk
     ValueError,
-    IndexError,
+    LookupError,
     TypeError,
+    ArithmeticError,
+    RuntimeError,  # of the AVIF decoder
     EOFError,
     struct.error,
+    zlib.error,
     MemoryError,
 )
 
@@ -66,22 +74,34 @@ def read(source: Path | bytes, name: str | None = None) -> NDArray[np.uint8]:
 
     Errors: DataError naming the picture and what is wrong with it.
     """
-    shown = name or (str(source) if isinstance(source, Path) else "picture")
+    shown = _printable(name or (str(source) if isinstance(source, Path) else "picture"))
     try:
-        if isinstance(source, Path):
-            if not stat.S_ISREG(source.stat().st_mode):
-                raise DataError(f"{shown}: not a regular file")
-            with source.open("rb") as file:
-                return _decode(file, shown)
-        return _decode(io.BytesIO(source), shown)
+        with without_warnings():
+            if isinstance(source, Path):
+                if not stat.S_ISREG(source.stat().st_mode):
+                    raise DataError(f"{shown}: not a regular file")
+                with source.open("rb") as file:
+                    return _decode(file, shown)
+            return _decode(io.BytesIO(source), shown)
     except _UNREADABLE as error:
         raise DataError(f"{shown}: {_reason(error)}") from error
 
 
-def _decode(file: IO[bytes], shown: str) -> NDArray[np.uint8]:
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings from the terminal: what matters in them is an error of ours.
+
+    Python's warning filters belong to the whole process. Whoever calls `read` from several threads enters this
+    around them all, so that no thread puts back filters that another still needs.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-        image: Image.Image = Image.open(file)
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _decode(file: IO[bytes], shown: str) -> NDArray[np.uint8]:
+    Image.init()
+    image: Image.Image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
     if image.width * image.height > MAX_PIXELS:
         raise DataError(
             f"{shown}: {image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed; shrink the picture"
@@ -103,8 +123,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _from_grey(np.asarray(image, dtype=np.float64) / 257)
     if mode == "I":  # 32-bit integers; files use the 16-bit range
         return _from_grey(np.asarray(image, dtype=np.float64) / 257)
-    if mode == "F":
-        return _from_grey(np.asarray(image, dtype=np.float64))
+    if mode == "F":  # floats are in [0, 1] or in [0, 255]: nothing above 1 means the former
+        floats = np.asarray(image, dtype=np.float64)
+        return _from_grey(floats * 255 if not (floats > 1).any() else floats)
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         picture = image.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -113,7 +134,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_grey(values: NDArray[np.float64]) -> Image.Image:
+    values = np.nan_to_num(values)  # a float file may hold what is no number: black
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _printable(name: str) -> str:
+    """One line that any terminal can show: newlines and bytes that are no text are written as escapes."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
 def _reason(error: BaseException) -> str:
@@ -125,4 +152,4 @@ def _reason(error: BaseException) -> str:
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

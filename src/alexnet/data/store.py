@@ -28,7 +28,7 @@ from alexnet.errors import DataError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
-FORMAT = 1
+FORMAT = 2
 CHUNK = 32  # pictures a worker takes at a time
 
 
@@ -58,27 +58,33 @@ def open_or_build(
         str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)
     )
     folder = cache / key
-    store = _open(folder, len(source))
+    shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
+    store = _open(folder, shape)
     if store is None:
-        shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
         display.detail(f"store {folder}: {np.prod(shape) / 1e6:,.0f} MB to be written")
         _build(folder, shape, source, preprocess, display, workers or os.cpu_count() or 1)
-        store = _open(folder, len(source))
+        store = _open(folder, shape)
     if store is None:
         raise DataError(f"the store {folder} was damaged while it was made: delete it and try again")
     return store
 
 
-def _open(folder: Path, count: int) -> Store | None:
+def _open(folder: Path, shape: tuple[int, int, int, int]) -> Store | None:
     """The store in `folder`, or None when it is missing, of another format, or not whole."""
     try:
         index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        bad = {int(number): reason for number, reason in index["bad"].items()}
+        whole = index["format"] == FORMAT and index["digest"] == _digest(bad)
+    except (OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, SyntaxError):
         return None
-    if index.get("format") != FORMAT or len(pixels) != count:
+    if not whole or pixels.shape != shape or pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
         return None
-    return Store(pixels, {int(number): reason for number, reason in index["bad"].items()})
+    return Store(pixels, bad)
+
+
+def _digest(bad: dict[int, str]) -> str:
+    return durable.digest(json.dumps(bad, sort_keys=True))
 
 
 def _build(
@@ -97,8 +103,8 @@ def _build(
     try:
         bad = _decode_all(unfinished / "pixels.npy", shape, source, preprocess, display, workers)
         index = {"format": FORMAT, "source": source.name, "preprocess": preprocess.to_dict(), "bad": bad}
-        durable.write_text(unfinished / "index.json", json.dumps(index))
-        if folder.exists() and _open(folder, shape[0]) is None:
+        durable.write_text(unfinished / "index.json", json.dumps(index | {"digest": _digest(bad)}))
+        if folder.exists() and _open(folder, shape) is None:
             shutil.rmtree(folder)  # a damaged one, which would stand in the way
         unfinished.chmod(0o755)
         try:
@@ -122,34 +128,38 @@ def _decode_all(
     workers: int,
 ) -> dict[int, str]:
     """Fill the file with threads (decoding and resizing leave Python's lock); returns the unreadable ones."""
-    size = int(np.prod(shape))
-    with file.open("wb") as empty:  # reserve the space: a full disk is an error now, not a signal later
-        if hasattr(os, "posix_fallocate") and size:
-            os.posix_fallocate(empty.fileno(), 0, size + 4096)
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    with file.open("r+b") as sparse:  # reserve the space: a full disk is an error now, not a signal later
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(sparse.fileno(), 0, os.fstat(sparse.fileno()).st_size)
     bad: dict[int, str] = {}
     chunks = _chunks(zip(itertools.count(), source.names, source.contents(), strict=False), CHUNK)
     with (
+        images.without_warnings(),
         display.bar(f"decoding {source.name}", len(source)) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
+        count = 0
         waiting: deque[Future[tuple[int, dict[int, str]]]] = deque()
         for chunk in chunks:
             waiting.append(pool.submit(_decode_chunk, chunk, preprocess, pixels))
             if len(waiting) > 2 * workers:
-                _collect(waiting, bad, bar.advance)
+                count += _collect(waiting, bad, bar.advance)
         while waiting:
-            _collect(waiting, bad, bar.advance)
+            count += _collect(waiting, bad, bar.advance)
+    if count != len(source):
+        raise DataError(f"{source.name} gave {count} of its {len(source)} pictures: it changed while it was read")
     pixels.flush()
     return bad
 
 
 def _collect(
     waiting: "deque[Future[tuple[int, dict[int, str]]]]", bad: dict[int, str], advance: Callable[[float], None]
-) -> None:
+) -> int:
     count, faults = waiting.popleft().result()
     bad.update(faults)
     advance(count)
+    return count
 
 
 def _decode_chunk(

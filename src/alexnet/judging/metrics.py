@@ -52,10 +52,12 @@ def picture_losses(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def label_ranks(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """How many classes stand before the right one, (N,). Equal scores: the lower class number first."""
+    """How many classes stand before the right one, (N,). Equal scores: the lower class number first; scores that
+    are no numbers: last."""
     right = probabilities.gather(1, labels[:, None])
     earlier = torch.arange(probabilities.shape[1], device=labels.device)[None] < labels[:, None]
-    return ((probabilities > right) | ((probabilities == right) & earlier)).sum(dim=1)
+    before = (probabilities > right) | ((probabilities == right) & earlier) | ~probabilities.isfinite()
+    return before.sum(dim=1)
 
 
 def interval95(right: int, count: int) -> tuple[float, float]:

@@ -25,8 +25,9 @@ def matrix(run: Run) -> Figure | None:
     bar.set_label("share of the actual class")
     ticks = range(len(names)) if len(names) <= 100 else []
     font = float(np.clip(11 - len(names) / 15, 5, 10))
-    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=45, ha="right", rotation_mode="anchor", size=font)
-    axes.set_yticks(ticks, [names[i] for i in ticks], size=font)
+    shown = [style.printable(names[i], longest=40) for i in ticks]  # a $ in a name is a $, not the start of a formula
+    axes.set_xticks(ticks, shown, rotation=45, ha="right", rotation_mode="anchor", size=font, parse_math=False)
+    axes.set_yticks(ticks, shown, size=font, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("actual")
     if len(names) <= NUMBERS_UP_TO:
@@ -39,5 +40,6 @@ def matrix(run: Run) -> Figure | None:
         f"(95 % interval {low:.1%} to {high:.1%})",
         size=11,
         color=style.INK,
+        parse_math=False,
     )
     return figure

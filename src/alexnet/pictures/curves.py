@@ -15,7 +15,7 @@ def accuracy(run: Run) -> Figure | None:
     figure = Figure(figsize=(9, 5.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     _panel(axes, run, "acc", "accuracy")
-    axes.set_title(f"Accuracy: {style.title(run)}", color=style.INK)
+    axes.set_title(f"Accuracy: {style.title(run)}", color=style.INK, parse_math=False)
     axes.set_xlabel("epoch")
     return figure
 
@@ -33,7 +33,7 @@ def loss_and_accuracy(run: Run) -> Figure | None:
         axes.yaxis.label.set_size(16)
         axes.legend(fontsize=14, frameon=False)
     below.set_xlabel("epoch", size=16)
-    figure.suptitle(style.title(run), size=18, color=style.INK)
+    figure.suptitle(style.title(run), size=18, color=style.INK, parse_math=False)
     return figure
 
 

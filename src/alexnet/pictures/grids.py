@@ -54,7 +54,7 @@ def _judged(run: Run, name: str, heading: str) -> Figure | None:
 def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: Sequence[str] | None = None) -> Figure:
     """Pictures, uint8 (N, S, S, C), up to 25 of them, each with its caption below; grey ones black on white."""
     figure = Figure(figsize=(10, 11), dpi=100, layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(heading, 80)), size=13, color=style.INK)
+    figure.suptitle("\n".join(textwrap.wrap(heading, 80)), size=13, color=style.INK, parse_math=False)
     _fill(figure.subplots(SIDE, SIDE), pixels, captions, colours)
     return figure
 
@@ -62,7 +62,7 @@ def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: S
 def before_and_after(stored: NDArray[Any], augmented: NDArray[Any], captions: Sequence[str], heading: str) -> Figure:
     """Two grids side by side: pictures as stored, and as the network meets them in training."""
     figure = Figure(figsize=(20, 11), dpi=80, layout="constrained")
-    figure.suptitle(heading, size=16, color=style.INK)
+    figure.suptitle(heading, size=16, color=style.INK, parse_math=False)
     halves: Any = figure.subfigures(1, 2, wspace=0.04)
     for half, pixels, name in zip(halves, (stored, augmented), ("before augmentation", "after"), strict=True):
         half.suptitle(name, size=14, color=style.INK)
@@ -78,8 +78,10 @@ def _fill(cells: NDArray[Any], pixels: NDArray[Any], captions: Sequence[str], co
         _show(axes, pixels[number])
         axes.set_xticks([])
         axes.set_yticks([])
-        caption = "\n".join(textwrap.fill(line, 22) for line in captions[number].split("\n"))
-        axes.set_xlabel(caption, color=colours[number] if colours else style.INK, size=11)
+        caption = "\n".join(
+            textwrap.fill(line, 22) for line in style.printable(captions[number], longest=120).split("\n")
+        )
+        axes.set_xlabel(caption, color=colours[number] if colours else style.INK, size=11, parse_math=False)
         for spine in axes.spines.values():
             spine.set_color(colours[number] if colours else style.FAINT)
             spine.set_linewidth(2 if colours else 0.8)

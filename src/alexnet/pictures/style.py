@@ -18,7 +18,14 @@ def title(run: Run) -> str:
     """What was trained on what, for a figure's head."""
     args: dict[str, Any] = run.args
     data = args["data"].rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{args['model']} on {data}, recipe {args['recipe']}"
+    return printable(f"{args['model']} on {data}, recipe {args['recipe']}")
+
+
+def printable(text: str, longest: int = 200) -> str:
+    """Bytes of names that are not UTF-8 replaced (matplotlib refuses them), and the middle of long names left out."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
 
 def plain(axes: Axes) -> None:

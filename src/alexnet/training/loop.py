@@ -100,11 +100,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 _show(bar, sums, rate, time.perf_counter() - epoch_started)
         pictures_seen, loss_sum, hits = world.total(sums.tolist())
         train_seconds = time.perf_counter() - epoch_started
-        if not math.isfinite(loss_sum):
-            raise DivergedError(
-                f"training diverged in epoch {epoch}: the loss is {loss_sum}. Try a smaller --lr "
-                f"(it was {recipe.optimizer.lr:g})"
-            )
+        _refuse_divergence(network, epoch, loss_sum, recipe)
 
         # -- evaluate --------------------------------------------------------------------------------------
         row: Row = {
@@ -140,6 +136,17 @@ def epoch_line(row: Row, epochs: int) -> str:
     if "val/loss" in row:
         text += f"  val_loss {row['val/loss']:.4f}  val_acc {row['val/acc']:.4f}"
     return text + f"  lr {row['lr']:.2g}  {row['images_per_second']:,.0f} images/s  {row['time']:.0f} s"
+
+
+def _refuse_divergence(network: AlexNet, epoch: int, loss: float, recipe: Recipe) -> None:
+    """Errors: DivergedError when the loss, or a weight after the epoch's last step, is no finite number."""
+    broken = next((name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()), None)
+    if broken is None and math.isfinite(loss):
+        return
+    what = f"{broken} holds numbers that are not finite" if broken else f"the loss is {loss}"
+    raise DivergedError(
+        f"training diverged in epoch {epoch}: {what}. Try a smaller --lr (it was {recipe.optimizer.lr:g})"
+    )
 
 
 def _show(bar: Bar, sums: Tensor, rate: float, seconds: float) -> None:

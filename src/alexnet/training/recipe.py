@@ -89,6 +89,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         place = values
         for step in path:
             place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"--set {text!r}: {step} was set to {place!r} as a whole already")
         place[last] = parsed
     return values
 

@@ -13,16 +13,21 @@ from alexnet.training.recipe import Recipe
 
 
 def prepare(
-    network: AlexNet, recipe: Recipe, weights_from: Path | None, frozen: str | None, display: Display
+    network: AlexNet,
+    classes: tuple[str, ...],
+    recipe: Recipe,
+    weights_from: Path | None,
+    frozen: str | None,
+    display: Display,
 ) -> tuple[str, ...]:
-    """Make a fresh network ready to be trained; returns the names of its children that stand still.
+    """Make a fresh network for `classes` ready to be trained; returns the names of its children that stand still.
 
     Errors: ModelFileError when other weights do not fit; UsageError for layers that are not there.
     """
     if recipe.batch_norm_momentum is not None:
         set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     if weights_from is not None:
-        start_from(network, weights_from, display)
+        start_from(network, classes, weights_from, display)
     return freeze(network, frozen) if frozen else ()
 
 
@@ -33,8 +38,9 @@ def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
             module.momentum = momentum
 
 
-def start_from(network: AlexNet, given: Path, display: Display) -> None:
-    """Load the weights of a run or file; the last layer is left fresh when its classes are others.
+def start_from(network: AlexNet, classes: tuple[str, ...], given: Path, display: Display) -> None:
+    """Load the weights of a run or file; the last layer is left fresh when its classes, by name and order, are
+    others.
 
     Errors: ModelFileError when the variant is another or the weights do not fit.
     """
@@ -46,8 +52,9 @@ def start_from(network: AlexNet, given: Path, display: Display) -> None:
         )
     head = network.layers[-1].name
     fresh = network.state_dict()
-    if len(card.classes) != network.classes:
-        display.say(f"{head} starts anew: {file} knows {len(card.classes)} classes, the data have {network.classes}")
+    if card.classes != classes:
+        others = "other ones" if len(card.classes) == len(classes) else str(len(classes))
+        display.say(f"{head} starts anew: {file} knows {len(card.classes)} classes, the data have {others}")
         state |= {name: tensor for name, tensor in fresh.items() if name.startswith(f"{head}.")}
     network.load_weights(state, file)
     display.say(f"weights from {file}")
@@ -84,9 +91,9 @@ def frozen_layers(freeze: str, children: list[str]) -> tuple[str, ...]:
         for name in (first, last):
             if name not in stages:
                 raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(stages)}")
+        if stages.index(first) > stages.index(last):
+            raise UsageError(f"--freeze {freeze!r}: {first} stands behind {last}, write {last}-{first}")
         chosen.update(stages[stages.index(first) : stages.index(last) + 1])
-    if not chosen:
-        raise UsageError(f"--freeze {freeze!r}: the first layer must not stand behind the last")
     stage, frozen = "", []
     for name in children:
         stage = name if name in stages else stage

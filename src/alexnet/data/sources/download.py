@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
+from alexnet import durable
 from alexnet.errors import DataError
 from alexnet.progress import Bar, Display
 
@@ -34,7 +35,8 @@ def fetch(
     `check` says what is wrong with a file's content, or None. Downloads go to the cache directory and try
     `urls` in turn; a download that fails its check is removed.
 
-    Errors: DataError naming the file, where it should lie and where it comes from.
+    Errors: DataError naming the file, where it should lie and where it comes from; ResourceError when the disk
+    is full.
     """
     folder, named = data_folder(data_dir)
     for candidate in candidates:
@@ -70,13 +72,22 @@ def _download(url: str, target: Path, display: Display) -> bool:
 
     logger = pooch.get_logger()
     logger.setLevel(logging.WARNING)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{target.parent} cannot be made ({error.strerror}): name another folder with --data-dir"
+        ) from error
     with display.bar(f"downloading {url}", 1, "bytes") as bar:
         downloader = pooch.HTTPDownloader(progressbar=_PoochBar(bar), timeout=30)
         try:
             # pooch writes beside and renames; the content is checked by the caller, decompressed
             pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=downloader)
         except (requests.RequestException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                full = durable.translated(error, target)
+                if full is not error:
+                    raise full from error
             display.detail(f"{url}: {error}")
             return False
     return True

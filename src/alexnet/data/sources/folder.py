@@ -38,7 +38,8 @@ def load(path: Path) -> Source:
             entries += [(f"{folder}/{name}", label, part) for name, label in _class_pictures(path / folder)]
     else:
         entries = [(name, label, "") for name, label in _class_pictures(path)]
-    classes = _checked_classes(path, entries, bool(parts))
+    train_folders = [path / name for name, part in parts.items() if part == "train"] or [path]
+    classes = _checked_classes(path, entries, train_folders[0])
     names = tuple(name for name, _, _ in entries)
     index = {label: number for number, label in enumerate(classes)}
 
@@ -74,7 +75,7 @@ def _part_folders(path: Path) -> dict[str, Part]:
     if others or not any(_folders(path / name) for name in found):
         return {}
     if len(set(found.values())) < len(found):
-        raise DataError(f"{path} has more than one validation folder: {', '.join(sorted(found))}; keep one")
+        raise DataError(f"{path} has more than one folder for one part: {', '.join(sorted(found))}; keep one")
     return found
 
 
@@ -98,15 +99,18 @@ def _class_pictures(path: Path) -> list[tuple[str, str]]:
 
 
 def _pictures_below(folder: Path) -> list[str]:
-    """Names of the pictures below `folder`, with / between; each real folder is entered once."""
+    """Names of the pictures below `folder`, with / between; each real folder is entered once.
+
+    A link up to a folder that holds this one is not followed: other classes' pictures lie there.
+    """
     names: list[str] = []
-    entered: set[tuple[int, int]] = set()
+    entered = {_identity(above) for above in (*folder.absolute().parents, *folder.resolve().parents)}
     for place, folders, files in os.walk(folder, followlinks=True):
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in entered:
+        identity = _identity(Path(place))
+        if identity in entered:
             folders.clear()
             continue
-        entered.add((status.st_dev, status.st_ino))
+        entered.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
             if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
@@ -114,16 +118,21 @@ def _pictures_below(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def _checked_classes(path: Path, entries: list[tuple[str, str, Part]], divided: bool) -> tuple[str, ...]:
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _checked_classes(path: Path, entries: list[tuple[str, str, Part]], train: Path) -> tuple[str, ...]:
     trained = {label for _, label, part in entries if part in ("train", "")}
-    empty = sorted(f.name for f in _folders(path) if f.name not in trained) if not divided else []
+    empty = sorted(folder.name for folder in _folders(train) if folder.name not in trained)
+    if trained and empty:
+        raise DataError(f"class {empty[0]!r} in {train} has no pictures: add some or remove the folder")
     if len(trained) < 2:
         raise DataError(
             f"{path} has pictures of {len(trained)} classes, at least 2 are needed: "
             "put one folder a class into it, each with its pictures"
         )
-    if empty:
-        raise DataError(f"class {empty[0]!r} in {path} has no pictures: add some or remove the folder")
     strangers = sorted({label for _, label, _ in entries} - trained)
     if strangers:
         raise DataError(

@@ -2,8 +2,10 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,31 +29,41 @@ def load(path: Path) -> Source:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    fields = [field.strip().lower() for field in reader.fieldnames or []]
+    try:
+        fields = [field.strip().lower() for field in reader.fieldnames or []]
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {error}") from error
     if "path" not in fields or "label" not in fields:
         raise DataError(
             f"{path}, line 1: the header must name 'path' and 'label' (and may name 'split'), it is {fields}"
         )
     reader.fieldnames = fields
     names, labels, parts = [], [], []
-    for row in reader:
+    for row in _rows(reader, path):
         name, label = (row["path"] or "").strip(), (row["label"] or "").strip()
         split = (row.get("split") or "").strip().lower()
         if not name or not label:
             raise DataError(f"{path}, line {reader.line_num}: path or label is missing")
+        if any(row.get(None) or []):
+            raise DataError(f"{path}, line {reader.line_num}: more fields than the header has; quote the commas")
         if split not in _SPLITS:
             raise DataError(f"{path}, line {reader.line_num}: split {split!r} is none of train, val, test")
         names.append(name)
         labels.append(label)
         parts.append(_SPLITS[split])
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         raise DataError(f"{path} names {twice} more than once: keep one line")
     if "" in parts and set(parts) != {""}:
         raise DataError(f"{path}: give a split for every line or for none")
     classes = tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
     if len(classes) < 2:
         raise DataError(f"{path} has {len(classes)} classes, at least 2 are needed")
+    strangers = sorted(
+        set(labels) - {label for label, part in zip(labels, parts, strict=True) if part in ("train", "")}
+    )
+    if strangers:
+        raise DataError(f"{path}: classes {', '.join(strangers)} are in val or test but not in train")
     index = {label: number for number, label in enumerate(classes)}
     folder = path.parent
 
@@ -68,3 +80,10 @@ def load(path: Path) -> Source:
         digest=durable.digest(*(part for name in names for part in (name, content_digest(folder / name)))),
         why="the column 'split' of the file" if parts[0] else "",
     )
+
+
+def _rows(reader: "csv.DictReader[str]", path: Path) -> Iterator[dict[str | None, Any]]:
+    try:
+        yield from cast(Iterator[dict[str | None, Any]], reader)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num + 1}: {error}") from error

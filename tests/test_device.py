@@ -1,0 +1,94 @@
+"""What this machine can do, and the seeds."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet import device
+from alexnet.errors import UsageError
+
+
+@pytest.fixture
+def _settings_restored() -> Iterator[None]:
+    benchmark = torch.backends.cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = benchmark
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "CPU"])
+def test_unknown_device(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown device"):
+        device.choose(name)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "meta"])
+def test_absent_device(name: str) -> None:
+    with pytest.raises(UsageError, match=f"this machine has no device '{name}'"):
+        device.choose(name)
+
+
+def test_choose() -> None:
+    assert device.choose("cpu") == torch.device("cpu")
+    if torch.cuda.is_available():
+        assert device.choose().type == "cuda"
+
+
+def test_auto_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert device.choose() == torch.device("cpu")
+
+
+def test_precision() -> None:
+    cpu = torch.device("cpu")
+    assert device.choose_precision(cpu, True) == "bf16"
+    assert device.choose_precision(cpu, False) == "float32"
+    assert device.choose_precision(cpu) in ("bf16", "float32")
+    assert device.choose_precision(torch.device("mps")) == "float32"
+
+
+def test_precision_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, probe, lambda: False, raising=False)
+    assert device.choose_precision(torch.device("cpu")) == "float32"
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert device.choose_precision(torch.device("cpu")) == "bf16"
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast(precision: device.Precision, dtype: torch.dtype) -> None:
+    layer = torch.nn.Linear(4, 4)
+    with device.autocast(torch.device("cpu"), precision):
+        assert layer(torch.ones(2, 4)).dtype == dtype
+
+
+def test_keep_memory() -> None:
+    first = device.keep_memory()
+    assert isinstance(first, bool)
+    assert device.keep_memory() is first
+
+
+@pytest.mark.usefixtures("_settings_restored")
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_seeds_repeat(deterministic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+    def numbers(seed: int) -> tuple[float, float, float]:
+        device.seed_everything(seed, deterministic)
+        return random.random(), float(np.random.rand()), float(torch.rand(1))
+
+    assert numbers(7) == numbers(7)
+    assert all(a != b for a, b in zip(numbers(7), numbers(8), strict=True))
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+    assert len(numbers(2**63 - 1)) == 3
+
+
+def test_environment() -> None:
+    said = device.environment(torch.device("cpu"), "bf16")
+    assert said["torch"] == torch.__version__
+    assert said["precision"] == "bf16"
+    assert said["device"] == f"cpu ({torch.get_num_threads()} threads)"

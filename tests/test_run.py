@@ -1,0 +1,126 @@
+"""The run directory: its name, and what is written comes back."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.errors import AlexNetError, DataError, UsageError
+from alexnet.run import RESULTS_COLUMNS, Run, write_csv
+
+
+def test_names_count_up(tmp_path: Path) -> None:
+    made = [Run.create(tmp_path / "runs").path.name for _ in range(3)]
+    assert made == ["exp", "exp2", "exp3"]
+    (tmp_path / "runs" / "exp2").rmdir()
+    assert Run.create(tmp_path / "runs").path.name == "exp2"
+
+
+def test_exist_ok(tmp_path: Path) -> None:
+    assert Run.create(tmp_path, "first").path == tmp_path / "first"
+    Run.create(tmp_path, "first")  # an empty folder may be taken
+    (tmp_path / "first" / "args.yaml").write_text("data: digits\n")
+    with pytest.raises(UsageError, match=r"first exists already: .*--exist-ok"):
+        Run.create(tmp_path, "first")
+    assert Run.create(tmp_path, "first", exist_ok=True).args == {"data": "digits"}
+
+
+def test_last_is_the_newest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run below"):
+        Run.find("last", tmp_path / "runs")
+    for age, name in enumerate(["new", "old"]):
+        run = Run.create(tmp_path / "runs", name)
+        run.write_args({"data": name})
+        moment = time.time() - 100 * age
+        os.utime(run.args_file, (moment, moment))
+    (tmp_path / "runs" / "newest-but-empty").mkdir()
+    assert Run.find("last", tmp_path / "runs").args == {"data": "new"}
+
+
+def test_find_refuses_what_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is no run directory \(it has no args.yaml\)"):
+        Run.find(tmp_path)
+
+
+def test_history_round_trip_with_empty_fields(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.history == []
+    rows = [
+        {"epoch": 1, "train/loss": 0.1 + 0.2, "val/loss": 1e-17, "lr": 1 / 3},
+        {"epoch": 2, "train/loss": 2.5, "lr": 0.0},
+    ]
+    run.write_results(rows)
+    assert run.history == rows  # to the last bit
+    assert isinstance(run.history[0]["epoch"], int)
+    header = run.results_file.read_text().splitlines()[0]
+    assert header == ",".join(RESULTS_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [os.fsdecode(b"caf\xe9.png"), "a,b.png", 'quote".png', "line\nbreak.png", "carriage\rreturn.png", "日本.png"],
+)
+def test_odd_names_survive_csv(tmp_path: Path, name: str) -> None:
+    run = Run(tmp_path)
+    rows = [{"path": name, "split": "train"}, {"path": "plain.png", "split": "test"}]
+    run.write_table("split.csv", ("path", "split"), rows)
+    assert run.split == rows
+    plain = re.split(r'[\r\n"]', name)[0]
+    assert os.fsencode(plain) in (tmp_path / "split.csv").read_bytes()
+
+
+def test_csv_leaves_out_what_has_no_column(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ("x", "y"), [{"x": 1, "z": 2}])
+    assert (tmp_path / "a.csv").read_bytes() == b"x,y\n1,\n"
+
+
+def test_classes_are_lines(tmp_path: Path) -> None:
+    classes = ["a", " b ", "sep\u2028arated", os.fsdecode(b"caf\xe9")]
+    Run(tmp_path).write_lines("labels.txt", classes)
+    assert Run(tmp_path).classes == classes
+
+
+def test_values_come_back(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    args = {"data": os.fsdecode(b"/t\xe9"), "lr": 1e-7, "none": None, "nested": {"a": [1, 2]}}
+    run.write_args(args)
+    assert run.args == args
+    assert run.metrics == {}
+    run.write_json("metrics.json", {"loss": 0.1, "worst": [os.fsdecode(b"\xff.png")]})
+    assert run.metrics == {"loss": 0.1, "worst": [os.fsdecode(b"\xff.png")]}
+    json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert run.pictures == {}
+    (tmp_path / "results.png").write_bytes(b"x")
+    assert run.pictures == {"results": tmp_path / "results.png"}
+
+
+def test_thumbnails_are_added_and_nothing_is_pickled(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    pixels = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+    run.write_thumbnails(samples=pixels, sample_labels=np.array(["é"]))
+    run.write_thumbnails(worst=pixels + 1)
+    run.write_thumbnails(worst=pixels + 2)
+    found = run.thumbnails
+    assert sorted(found) == ["sample_labels", "samples", "worst"]
+    np.testing.assert_array_equal(found["samples"], pixels)
+    np.testing.assert_array_equal(found["worst"], pixels + 2)
+    assert found["sample_labels"].tolist() == ["é"]
+
+
+@pytest.mark.parametrize("attribute", ["args", "classes", "split", "predictions"])
+def test_a_missing_file_is_told_in_one_line(tmp_path: Path, attribute: str) -> None:
+    with pytest.raises(DataError, match="is missing: the run was not finished") as caught:
+        getattr(Run(tmp_path), attribute)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "a: [1\nb: 2", "just words", "- 1\n- 2\n"])
+def test_damaged_args(tmp_path: Path, content: str) -> None:
+    (tmp_path / "args.yaml").write_text(content)
+    with pytest.raises(AlexNetError, match="is damaged") as caught:
+        _ = Run(tmp_path).args
+    assert "\n" not in str(caught.value)

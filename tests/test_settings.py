@@ -1,0 +1,131 @@
+"""Options and recipe: who wins, what comes back, what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alexnet import settings
+from alexnet.errors import UsageError
+from alexnet.run import Run
+from alexnet.training import recipes
+
+
+def config(path: Path, values: object) -> Path:
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def test_defaults() -> None:
+    options, recipe = settings.resolve({})
+    assert options == settings.Options()
+    assert recipe == recipes.find("modern", "digits")
+
+
+def test_command_line_before_config_before_recipe(tmp_path: Path) -> None:
+    file = config(tmp_path / "a.yaml", {"epochs": 7, "batch_size": 9, "seed": 3, "optimizer": {"lr": 0.5}})
+    options, recipe = settings.resolve({"epochs": 5, "seed": None, "optimizer": {"weight_decay": 0.25}}, file)
+    base = recipes.find("modern", "digits")
+    assert recipe.epochs == 5  # command line
+    assert (recipe.batch_size, options.seed, recipe.optimizer.lr) == (9, 3, 0.5)  # config
+    assert recipe.optimizer.weight_decay == 0.25  # a nested field given in part
+    assert recipe.label_smoothing == base.label_smoothing == 0.05  # recipe
+    assert recipe.optimizer.name == base.optimizer.name
+    assert recipe.patience is None  # default
+
+
+def test_lr_is_short_for_the_optimizers(tmp_path: Path) -> None:
+    file = config(tmp_path / "a.yaml", {"lr": 0.5, "optimizer": {"weight_decay": 0.1}})
+    _, recipe = settings.resolve({}, file)
+    assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.5, 0.1)
+    _, recipe = settings.resolve({"lr": 0.25}, file)
+    assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.25, 0.1)
+
+
+def test_recipe_takes_the_form_for_the_data() -> None:
+    assert settings.resolve({"data": "mnist"})[1] == recipes.find("modern", "mnist")
+    assert settings.resolve({"data": "flowers17", "recipe": "notebook"})[1].optimizer.lr == 0.01
+
+
+def test_another_model_drops_the_recipes_size() -> None:
+    assert settings.resolve({"data": "flowers17"})[1].imgsz == 224
+    assert settings.resolve({"data": "flowers17", "model": "notebook-mnist"})[1].imgsz is None
+    assert settings.resolve({"data": "flowers17", "model": "notebook-mnist", "imgsz": 40})[1].imgsz == 40
+    assert settings.resolve({"data": "flowers17", "model": "notebook-flowers"})[1].imgsz == 224
+
+
+def test_folders_become_absolute(folder_of_colours: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of_colours(count=1)
+    monkeypatch.chdir(folder.parent)
+    assert settings.resolve({"data": "colours"})[0].data == str(folder)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"data": "mnist", "epochs": 3, "lr": 0.125, "seed": 5, "amp": False, "name": "x", "project": "y"},
+        {
+            "data": "flowers17",
+            "recipe": "notebook",
+            "device": "cpu",
+            "freeze": "conv1-conv5",
+            "weights": "a.safetensors",
+        },
+        {"data": "flowers17", "model": "notebook-mnist", "protocol": "oxford-1", "exist_ok": True},
+        {"data": "flowers17", "model": "notebook-mnist", "imgsz": 32, "augment": {"flip": False, "rotate": 5}},
+        {"class_weights": "auto", "patience": 4, "val_split": 0, "views": 10, "bad_files": 0, "workers": 2},
+    ],
+)
+def test_args_passed_back_resolve_to_the_same(tmp_path: Path, given: dict[str, Any]) -> None:
+    options, recipe = settings.resolve(given)
+    Run(tmp_path).write_args(settings.as_args(options, recipe))
+    again, same = settings.resolve({}, tmp_path / "args.yaml")
+    assert same == recipe
+    own: dict[str, Any] = {"name": None, "project": Path("runs/train"), "exist_ok": False}
+    assert again == options.model_copy(update=own)
+
+
+def test_args_of_a_real_run_passed_back(digits_run: Run) -> None:
+    _, recipe = settings.resolve({}, digits_run.args_file)
+    assert settings.resolve(digits_run.args)[1] == recipe
+    assert recipe == recipes.find("modern", "digits").model_copy(update={"epochs": 2})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epocs": 3}, "unknown option or recipe field 'epocs'. Did you mean 'epochs'?"),
+        (
+            {"optimizer": {"momentun": 0.5}},
+            "unknown recipe field 'optimizer.momentun'. Did you mean 'optimizer.momentum'?",
+        ),
+        ({"recipe": "modren"}, "unknown recipe 'modren'. Did you mean 'modern'?"),
+        ({"epochs": "many"}, "epochs: input should be a valid integer"),
+        ({"epochs": 0}, "epochs: input should be greater than or equal to 1, not 0"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
+        ({"lr": "fast"}, "optimizer.lr: input should be a valid number"),
+        ({"optimizer": "sgd"}, "optimizer: input should be a valid dictionary"),
+        ({"optimizer": "sgd", "lr": 0.1}, "optimizer has several fields"),
+        ({"augment": {"flip": "perhaps"}}, "augment.flip: input should be a valid boolean"),
+        ({"views": 3}, "views: input should be 1, 2 or 10, not 3"),
+        ({"workers": 0}, "workers: input should be greater than or equal to 1"),
+    ],
+)
+def test_refused_in_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        settings.resolve(given)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["a: [1\nb: 2\n", "- 1\n- 2\n", "", "1: 2\n", "\xff\xfe"])
+def test_configs_that_are_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.yaml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UsageError) as caught:
+        settings.resolve({}, tmp_path / "a.yaml")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match="cannot be read"):
+        settings.resolve({}, tmp_path / "missing.yaml")
