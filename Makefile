@@ -1,9 +1,10 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both make .venv and install into it.
 
-PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
+PYTHON ?= python
 BIN := .venv/Scripts
 else
+PYTHON ?= python3
 BIN := .venv/bin
 endif
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import alexnet
+from alexnet.dataset import standardised
 from alexnet.errors import DataError, UsageError
+from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 from alexnet.run import PICTURES
 from alexnet.validation import validate
@@ -110,6 +114,38 @@ def test_other_pictures_are_judged_with_classes_matched_by_name(
     (other / "red").rename(other / "violet")
     with pytest.raises(UsageError, match="violet"):
         validate(run.path, data=str(other), project=tmp_path / "val", display=QUIET)
+
+
+def test_fine_tuning_keeps_the_preparation_that_the_weights_were_trained_with(
+    folder_of_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    common: dict[str, Any] = {"model": "notebook-mnist", "epochs": 1, "project": tmp_path / "runs", "display": QUIET}
+    first = alexnet.train(folder_of_colours("first"), recipe="notebook", **common)
+    second = alexnet.train(folder_of_colours("second"), weights=first.path, freeze="conv1-conv2", **common)
+    cards = [alexnet.load(run.path).card for run in (first, second)]
+    assert cards[0].recipe == "notebook"
+    assert cards[1].recipe == "modern"
+    for name in ("mean", "std", "resize", "resize_to", "size"):
+        assert getattr(cards[0].preprocess, name) == getattr(cards[1].preprocess, name), name
+
+
+def test_a_label_that_has_changed_is_noticed(folder_of_colours: Callable[..., Path], tmp_path: Path) -> None:
+    folder = folder_of_colours(count=6)
+    rows = [f"{file.relative_to(tmp_path).as_posix()},{file.parent.name}" for file in sorted(folder.rglob("*.png"))]
+    table = tmp_path / "all.csv"
+    table.write_text("path,label\n" + "\n".join(rows) + "\n")
+    run = alexnet.train(table, model="notebook-mnist", epochs=1, project=tmp_path / "runs", display=QUIET)
+    table.write_text("path,label\n" + "\n".join([rows[0].replace(",blue", ",red"), *rows[1:]]) + "\n")
+    with pytest.raises(DataError, match="was blue when"):
+        validate(run.path, project=tmp_path / "val", display=QUIET)
+
+
+def test_standardising_measures_the_training_pictures() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 9, 9, 3), dtype=np.uint8)
+    measured = standardised(Preprocess(size=9, resize_to=9), pixels, np.arange(30))
+    values = pixels[:30].reshape(-1, 3) / 255
+    assert measured.mean == pytest.approx(values.mean(axis=0), abs=1e-4)
+    assert measured.std == pytest.approx(values.std(axis=0), abs=1e-4)
 
 
 @pytest.mark.real

@@ -26,19 +26,26 @@ def test_exist_ok(tmp_path: Path) -> None:
     (tmp_path / "first" / "args.yaml").write_text("data: digits\n")
     with pytest.raises(UsageError, match=r"first exists already: .*--exist-ok"):
         Run.create(tmp_path, "first")
-    assert Run.create(tmp_path, "first", exist_ok=True).args == {"data": "digits"}
+    (tmp_path / "first" / "notes.txt").write_text("mine")
+    taken = Run.create(tmp_path, "first", exist_ok=True)
+    assert [file.name for file in taken.path.iterdir()] == ["notes.txt"], "what an old run left must not stay"
 
 
-def test_last_is_the_newest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no run below"):
-        Run.find("last", tmp_path / "runs")
+def test_last_is_the_newest_that_has_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no trained run below"):
+        Run.find("last")
     for age, name in enumerate(["new", "old"]):
-        run = Run.create(tmp_path / "runs", name)
+        run = Run.create("runs/train", name)
         run.write_args({"data": name})
+        run.best.parent.mkdir()
+        run.best.write_bytes(b"")
         moment = time.time() - 100 * age
-        os.utime(run.args_file, (moment, moment))
-    (tmp_path / "runs" / "newest-but-empty").mkdir()
-    assert Run.find("last", tmp_path / "runs").args == {"data": "new"}
+        os.utime(run.best, (moment, moment))
+    Run.create("runs/train", "diverged").write_args({"data": "diverged"})
+    assert Run.find("last").args == {"data": "new"}
+    assert Run.weights_of("last") == Run("runs/train/new").best
+    assert Run.weights_of("some.safetensors") == Path("some.safetensors")
 
 
 def test_find_refuses_what_is_no_run(tmp_path: Path) -> None:

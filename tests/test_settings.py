@@ -26,7 +26,7 @@ def test_defaults() -> None:
 
 def test_command_line_before_config_before_recipe(tmp_path: Path) -> None:
     file = config(tmp_path / "a.yaml", {"epochs": 7, "batch_size": 9, "seed": 3, "optimizer": {"lr": 0.5}})
-    options, recipe = settings.resolve({"epochs": 5, "seed": None, "optimizer": {"weight_decay": 0.25}}, file)
+    options, recipe = settings.resolve({"epochs": 5, "optimizer": {"weight_decay": 0.25}}, file)
     base = recipes.find("modern", "digits")
     assert recipe.epochs == 5  # command line
     assert (recipe.batch_size, options.seed, recipe.optimizer.lr) == (9, 3, 0.5)  # config
@@ -34,6 +34,30 @@ def test_command_line_before_config_before_recipe(tmp_path: Path) -> None:
     assert recipe.label_smoothing == base.label_smoothing == 0.05  # recipe
     assert recipe.optimizer.name == base.optimizer.name
     assert recipe.patience is None  # default
+
+
+def test_a_config_for_another_recipe_is_refused(tmp_path: Path) -> None:
+    file = config(tmp_path / "a.yaml", {"recipe": "modern", "epochs": 7})
+    assert settings.resolve({}, file)[1].epochs == 7
+    with pytest.raises(UsageError, match="is for recipe modern"):
+        settings.resolve({"recipe": "notebook"}, file)
+
+
+def test_assignments_stand_between_options_and_config(tmp_path: Path) -> None:
+    file = config(tmp_path / "a.yaml", {"epochs": 7, "batch_size": 9, "label_smoothing": 0.3})
+    _, recipe = settings.resolve({"epochs": 5}, file, ["epochs=6", "batch_size=8", "batch_norm_momentum=null"])
+    assert (recipe.epochs, recipe.batch_size, recipe.label_smoothing) == (5, 8, 0.3)
+    folder = settings.resolve({"data": "flowers17"})[1]
+    assert folder.batch_norm_momentum == 0.1
+    assert settings.resolve({"data": "flowers17"}, None, ["batch_norm_momentum=null"])[1].batch_norm_momentum is None
+
+
+def test_paths_mean_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    options, _ = settings.resolve({"data": "pictures", "data_dir": Path("sets"), "weights": Path("w.safetensors")})
+    assert options.data == str(tmp_path / "pictures")
+    assert (options.data_dir, options.weights) == (tmp_path / "sets", tmp_path / "w.safetensors")
 
 
 def test_lr_is_short_for_the_optimizers(tmp_path: Path) -> None:
@@ -107,7 +131,7 @@ def test_args_of_a_real_run_passed_back(digits_run: Run) -> None:
         ({"epochs": 0}, "epochs: input should be greater than or equal to 1, not 0"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
         ({"lr": "fast"}, "optimizer.lr: input should be a valid number"),
-        ({"optimizer": "sgd"}, "optimizer: input should be a valid dictionary"),
+        ({"optimizer": "sgd"}, "optimizer has several fields"),
         ({"optimizer": "sgd", "lr": 0.1}, "optimizer has several fields"),
         ({"augment": {"flip": "perhaps"}}, "augment.flip: input should be a valid boolean"),
         ({"views": 3}, "views: input should be 1, 2 or 10, not 3"),

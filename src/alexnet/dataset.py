@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alexnet import weights
 from alexnet.data import sources, split, store
 from alexnet.data.batches import Batches
 from alexnet.data.sources import Source
@@ -56,22 +57,27 @@ class Dataset:
 def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
     """Open the data, decode it (once), divide it, and settle how pictures are prepared.
 
+    Weights that training starts from bring their own preparation: layers meet what they were trained on.
+
     Errors: DataError when pictures are missing, wrong, or too many of them cannot be read.
     """
     source = sources.open_source(options.data, data_dir=options.data_dir, protocol=options.protocol, display=display)
     variant = variants.find(recipe.model)
-    size = recipe.imgsz or variant.input[1]
-    preprocess = Preprocess(
-        size=size,
-        resize_to=round(size * recipe.margin),
-        resize=recipe.resize,
-        channels=variant.input[0],
-        views=recipe.views,
-    )
+    if options.weights is not None:
+        preprocess = replace(weights.load(options.weights)[1].preprocess, views=recipe.views)
+    else:
+        size = recipe.imgsz or variant.input[1]
+        preprocess = Preprocess(
+            size=size,
+            resize_to=round(size * recipe.margin),
+            resize=recipe.resize,
+            channels=variant.input[0],
+            views=recipe.views,
+        )
     decoded = decode(source, preprocess, options, display)
     parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
     _report_missing_classes(source, parts, display)
-    if recipe.standardise:
+    if recipe.standardise and options.weights is None:
         preprocess = standardised(preprocess, decoded.pixels, parts.train)
     return Dataset(source, decoded, parts, preprocess)
 
@@ -84,11 +90,17 @@ def decode(source: Source, preprocess: Preprocess, options: Options, display: Di
 
 
 def standardised(preprocess: Preprocess, pixels: NDArray[np.uint8], train: NDArray[np.int64]) -> Preprocess:
-    """The same preprocessing with mean and standard deviation of the training pictures, a channel, from at
-    most 2,000 of them."""
-    chosen = train[:: max(1, len(train) // 2000)]
-    values = np.stack([pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255 for index in chosen])
-    mean, std = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+    """The same preprocessing with mean and standard deviation of the training pictures, a channel; measured on
+    2,000 of them, evenly chosen, if there are more."""
+    chosen = train[np.linspace(0, len(train) - 1, min(len(train), 2000)).astype(np.int64)]
+    count, sums, squares = 0, np.zeros(preprocess.channels), np.zeros(preprocess.channels)
+    for index in chosen:
+        values = pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255
+        count += len(values)
+        sums += values.sum(axis=0)
+        squares += (values**2).sum(axis=0)
+    mean = sums / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return replace(
         preprocess,
         mean=tuple(round(float(value), 4) for value in mean),
@@ -125,6 +137,7 @@ def _report_bad_files(source: Source, decoded: Store, options: Options, display:
     for fault in decoded.bad.values():
         display.say(f"  {fault}")
     left = np.bincount(source.labels[decoded.usable], minlength=len(source.classes))
+    left[np.bincount(source.labels, minlength=len(source.classes)) == 0] = 1  # never had any
     if (left == 0).any():
         raise DataError(
             f"class {source.classes[int(left.argmin())]!r} in {source.name} has no picture that can be read"

@@ -15,14 +15,16 @@ from alexnet.errors import UsageError
 Precision = Literal["float32", "bf16"]
 
 
-def choose(name: str = "auto") -> torch.device:
+def choose(name: str = "auto", local_rank: int = 0) -> torch.device:
     """The device called `name`: auto, cpu, cuda, cuda:1, mps. `auto` takes a GPU where there is one.
+
+    Of several processes on one machine each takes the GPU of its `local_rank`.
 
     Errors: UsageError for an unknown name or a device that this machine lacks.
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", local_rank % torch.cuda.device_count())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -52,6 +54,11 @@ def choose_precision(device: torch.device, amp: bool | None = None) -> Precision
         fast = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
         return "bf16" if fast else "float32"
     return "float32"
+
+
+def sum_type(device: torch.device) -> torch.dtype:
+    """The widest float to add up in: Apple's GPUs have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:

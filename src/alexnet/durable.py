@@ -1,5 +1,6 @@
 """Files that are whole or absent: write beside, flush to the disk, rename; and digests of what was written."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 from alexnet.errors import ResourceError
 
-_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -66,7 +67,7 @@ def json_text(values: Any) -> str:  # noqa: ANN401 (anything that JSON can say)
 
 def translated(error: OSError, path: Path) -> Exception:
     """The error as people may read it: a full disk becomes a ResourceError, others stay as they are."""
-    if error.errno in _DISK_IS_FULL:
+    if error.errno in DISK_IS_FULL:
         return ResourceError(f"the disk is full: {path} could not be written. Free some space and try again")
     return error
 
@@ -75,11 +76,12 @@ def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` durable. Windows has no such call and needs none."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):  # some network disks refuse; the file itself is written
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def digest(*parts: bytes | str) -> str:

@@ -1,7 +1,9 @@
 """The whole way: data -> training -> verdict -> pictures. The only room that knows them all."""
 
-import copy
+import os
 import shlex
+import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from alexnet import device as machine
 from alexnet.dataset import Dataset
 from alexnet.errors import DataError, UsageError
 from alexnet.judging import metrics
+from alexnet.models import variants
 from alexnet.models.network import AlexNet, create_model, parameter_count
 from alexnet.models.summary import as_text, summarise
+from alexnet.pictures import grids
 from alexnet.progress import Display
 from alexnet.run import Row, Run
 from alexnet.settings import Options
@@ -30,21 +34,25 @@ def train(
     data: str | Path | None = None,
     *,
     recipe: str | None = None,
-    config: Path | None = None,
+    config: str | Path | None = None,
+    assignments: Sequence[str] = (),
     display: Display | None = None,
     **given: Any,  # noqa: ANN401 (options and recipe fields, each checked by its own type)
 ) -> Run:
     """Train on `data` and return the Run: `.history`, `.metrics`, `.pictures`, `.best`, `.path`.
 
     `data` is a named set (`list_datasets()`; digits if not said), a folder of class folders, or a CSV file of
-    path,label. Keyword arguments are options (see `settings.Options`: seed, device, project, ...) and recipe
-    fields (see `training.recipe.Recipe`: epochs, batch_size, lr, ...); the rest comes from the recipe.
+    path,label. `config` is a YAML file of options and recipe fields, such as a run's args.yaml; `assignments`
+    are single fields, such as "optimizer.lr=0.02". Keyword arguments are options (see `settings.Options`: seed,
+    device, project, ...) and recipe fields (see `training.recipe.Recipe`: epochs, batch_size, lr, ...); the rest
+    comes from the recipe.
 
     Errors: UsageError, DataError, ModelFileError, DivergedError, ResourceError, each in one line.
     """
     display = display or Display()
-    asked = {**given, "data": None if data is None else str(data), "recipe": recipe}
-    options, chosen = settings.resolve(asked, config)
+    named = {"data": None if data is None else str(data), "recipe": recipe}
+    asked = {**given, **{key: value for key, value in named.items() if value is not None}}
+    options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments)
     world = World.join()
     try:
         return _train(options, chosen, world, display if world.leads else Display(quiet=True))
@@ -55,13 +63,18 @@ def train(
 def _train(options: Options, recipe: Recipe, world: World, display: Display) -> Run:
     # -- the machine -------------------------------------------------------------------------------------------
     machine.keep_memory()
-    device = machine.choose(options.device)
+    device = machine.choose(options.device, world.local_rank)
     precision = machine.choose_precision(device, options.amp)
     machine.seed_everything(options.seed, options.deterministic)
     display.say(f"alexnet {__version__} · {options.data} · {recipe.model} · recipe {recipe.name}")
     display.say(
         f"Python {machine.python_version()} · torch {torch.__version__} · {machine.describe(device)} · {precision}"
     )
+
+    if recipe.batch_size < 2 and variants.find(recipe.model).has_batch_norm:
+        raise UsageError(
+            f"--batch-size {recipe.batch_size}: batch norm in {recipe.model} needs at least 2 pictures a step"
+        )
 
     # -- data and network --------------------------------------------------------------------------------------
     data = dataset.prepare(options, recipe, display)
@@ -73,7 +86,8 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     )
     frozen = start.prepare(network, data.source.classes, recipe, options.weights, options.freeze, display)
     network.on(device)
-    _refuse_single_pictures(data, recipe, network)
+    if len(data.split.train) < 2:
+        raise DataError(f"{data.source.name} has {len(data.split.train)} pictures to train on, add some")
 
     # -- the run directory -------------------------------------------------------------------------------------
     made = Run.create(options.project, options.name, exist_ok=options.exist_ok).path if world.leads else ""
@@ -92,19 +106,22 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     # -- training ----------------------------------------------------------------------------------------------
     card = Card(recipe.model, data.source.classes, data.preprocess, recipe.name)
     rows: list[Row] = []
+    balance = None
+    if recipe.class_weights == "auto":
+        weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
+        balance = torch.from_numpy(weighted).to(device)
 
     def save(row: Row, is_best: bool) -> None:
         if not world.leads:
             return
         rows.append(row)
         run.write_results(rows)
-        measured = replace(card, measured={key: row[key] for key in ("epoch", "val/loss", "val/acc") if key in row})
+        measured = replace(card, measured=_measured(row))
         state = network.state_dict()
         weights.save(run.last, state, measured)
         if is_best:
             weights.save(run.best, state, measured)
 
-    balance = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
     fit(
         network,
         data.batches(parts.train, device, recipe.batch_size, seed=options.seed, world=world),
@@ -112,7 +129,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         data.preprocess,
         recipe,
         Setting(device, precision, world, display, frozen),
-        class_weights=torch.from_numpy(balance).to(device) if recipe.class_weights == "auto" else None,
+        class_weights=balance,
         save=save,
     )
 
@@ -122,16 +139,11 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     return run
 
 
-def _refuse_single_pictures(data: Dataset, recipe: Recipe, network: AlexNet) -> None:
-    """Batch norm cannot be trained on one picture at a time."""
-    if len(data.split.train) < 2:
-        raise DataError(
-            f"{data.source.name} has {len(data.split.train)} pictures to train on, at least 2 are needed: add some"
-        )
-    if recipe.batch_size < 2 and network.has_batch_norm:
-        raise UsageError(
-            f"--batch-size {recipe.batch_size}: batch norm in {recipe.model} needs at least 2 pictures a step"
-        )
+def _measured(row: Row) -> dict[str, Any]:
+    """What is known of an epoch's weights before the verdict, in the verdict's words."""
+    if "val/acc" not in row:
+        return {"epoch": row["epoch"]}
+    return {"epoch": row["epoch"], "split": "val", "loss": row["val/loss"], "accuracy_top1": row["val/acc"]}
 
 
 def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, environment: dict[str, Any]) -> None:
@@ -147,7 +159,7 @@ def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, envi
         image_size=data.preprocess.size,
     )
     run.write_lines("summary.txt", [as_text(table)])
-    chosen = np.sort(np.random.default_rng(0).permutation(data.split.train)[: verdict.GRID])
+    chosen = np.sort(np.random.default_rng(0).permutation(data.split.train)[: grids.COUNT])
     run.write_thumbnails(
         samples=verdict.thumbnails(data.store.pixels[chosen]),
         sample_labels=np.array([data.source.classes[label] for label in data.source.labels[chosen]]),
@@ -157,15 +169,14 @@ def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, envi
 def _finish(run: Run, data: Dataset, network: AlexNet, device: torch.device, display: Display) -> None:
     """Judge the best weights, draw the pictures, and say where everything is and what to type next."""
     state, card = weights.load(run.best)
-    best = copy.deepcopy(network)
-    best.load_weights(state, run.best)
+    network.load_weights(state, run.best)
     part = "val" if len(data.split.val) else "test" if len(data.split.test) else "train"
-    result = verdict.judge_part(best, data, part, device, display)
+    result = verdict.judge_part(network, data, part, device, display)
     figures = verdict.record(run, data, result, epoch=card.measured["epoch"], precision="float32")
     measured = {key: figures[key] for key in ("epoch", "split", "n", "loss", "accuracy_top1", "interval95")}
     weights.save(run.best, state, replace(card, measured=measured))
     display.say(f"best epoch {figures['epoch']:.0f}: {verdict.line(figures)}")
     display.say(f"pictures and weights: {run.path}")
     untouched = len(data.split.test) and part == "val" and not np.array_equal(data.split.val, data.split.test)
-    where = shlex.quote(str(run.path))
+    where = subprocess.list2cmdline([str(run.path)]) if os.name == "nt" else shlex.quote(str(run.path))
     display.say(f"next: alexnet val {where} --split test" if untouched else f"next: alexnet predict {where} PICTURE")

@@ -20,6 +20,9 @@ Picture = str | Path | bytes | NDArray[np.uint8]
 """A file, a file's bytes, or RGB pixels, uint8 (H, W, 3)."""
 
 
+CHUNK = 32  # pictures that go through the network together
+
+
 class Prediction(TypedDict):
     """One class and its probability."""
 
@@ -56,7 +59,11 @@ class Classifier:
 
     def scores(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Class probabilities, float32 (len(pictures), classes)."""
-        return self._fitted_scores([self.card.preprocess.fit(_pixels(picture)) for picture in pictures])
+        chunks = [
+            self._fitted_scores([self.card.preprocess.fit(_pixels(picture)) for picture in pictures[at : at + CHUNK]])
+            for at in range(0, len(pictures), CHUNK)
+        ]
+        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *chunks])
 
     def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
         """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""
@@ -69,7 +76,7 @@ class Classifier:
         ]
 
     def stream(
-        self, paths: Iterable[Path], topk: int = 5, batch_size: int = 32
+        self, paths: Iterable[Path], topk: int = 5, batch_size: int = CHUNK
     ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
         """Answers for any number of files, in their order; an unreadable one gives its error instead."""
         waiting: list[tuple[Path, NDArray[np.uint8] | DataError]] = []
@@ -105,8 +112,7 @@ def load(path: str | Path, *, device: str | torch.device = "auto", amp: bool = F
 
     Errors: UsageError when there is no such run; ModelFileError when the file is damaged or does not fit.
     """
-    given = Path(path)
-    file = given if given.suffix == ".safetensors" else Run.find(path).best
+    file = Run.weights_of(path)
     state, card = weights.load(file)
     try:
         network = create_model(

@@ -16,10 +16,9 @@ from alexnet.pictures import grids
 from alexnet.predict import Classifier, Prediction, load
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from alexnet.run import Run, write_csv
+from alexnet.run import Run, refuse_overwriting, write_csv
 
 UNKNOWN = "unknown"
-GRID = 25
 THUMBNAIL = 192  # pixels
 
 
@@ -74,6 +73,8 @@ def predict_files(
 
     Errors: DataError when there is nothing to classify; ModelFileError for unusable weights.
     """
+    if save_csv is not None:
+        refuse_overwriting(save_csv, exist_ok)
     files = expand(paths)
     classifier = load(run, device=device, amp=amp)
     answers = []
@@ -106,7 +107,8 @@ def expand(paths: Sequence[str]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES and p.is_file())
+            found = (p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES and p.is_file())
+            below = sorted(p for p in found if not p.name.startswith("."))
             if not below:
                 raise DataError(f"{given} holds no pictures")
             files += below
@@ -126,7 +128,11 @@ def _answer(path: Path, found: list[Prediction] | DataError, min_score: float) -
     if isinstance(found, DataError):
         return Answer(path, [], str(found).removeprefix(f"{path}: "))
     if found[0]["score"] < min_score:
-        found = [{"label": UNKNOWN, "score": found[0]["score"]}, *found]
+        found = (
+            [{"label": UNKNOWN, "score": found[0]["score"]}, *found[:-1]]
+            if len(found) > 1
+            else [{"label": UNKNOWN, "score": found[0]["score"]}]
+        )
     return Answer(path, found)
 
 
@@ -141,7 +147,7 @@ def _row(answer: Answer) -> dict[str, Any]:
 
 def _draw(answers: list[Answer], classifier: Classifier, file: Path) -> None:
     """The grid of the first 25 answered pictures."""
-    answered = [answer for answer in answers if answer.error is None][:GRID]
+    answered = [answer for answer in answers if answer.error is None][: grids.COUNT]
     if not answered:
         return
     size = min(THUMBNAIL, max(classifier.card.preprocess.size, 32))

@@ -1,6 +1,6 @@
 """A look at a data set before training: pictures as stored, and as the network meets them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from alexnet.pictures import grids
 from alexnet.progress import Display
 
 
-def before_and_after(given: Mapping[str, Any], display: Display) -> Figure:
-    """25 training pictures before and after augmentation; `given` as for training (data, recipe, seed, ...).
+def before_and_after(given: Mapping[str, Any], assignments: Sequence[str], display: Display) -> Figure:
+    """25 training pictures before and after augmentation; `given` and `assignments` as for training.
 
     Errors: UsageError, DataError as for training.
     """
-    options, recipe = settings.resolve(given)
+    options, recipe = settings.resolve(given, assignments=assignments)
     data = dataset.prepare(options, recipe, display)
-    chosen = np.sort(np.random.default_rng(options.seed).permutation(data.split.train)[: grids.SIDE**2])
+    chosen = np.sort(np.random.default_rng(options.seed).permutation(data.split.train)[: grids.COUNT])
     batch = next(data.batches(chosen, torch.device("cpu"), len(chosen)).epoch())
     generator = torch.Generator().manual_seed(options.seed)
     after = augment(batch.pixels, data.preprocess.size, recipe.augment, generator)

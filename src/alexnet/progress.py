@@ -20,7 +20,10 @@ PATIENCE = 2.0  # work shorter than this many seconds shows no plain lines
 
 
 class Bar(Protocol):
-    """One piece of work that advances to a known total."""
+    """One piece of work that advances to a total."""
+
+    total: float
+    """May become known later, as that of a download does."""
 
     def advance(self, amount: float = 1, text: str = "") -> None:
         """So much more is done; `text` is shown behind the bar."""
@@ -38,21 +41,22 @@ class Display:
         self.quiet = quiet
         self.verbose = verbose
         self._log: Path | None = None
+        self._said: list[str] = []
 
     def log_to(self, path: Path) -> None:
-        """Copy permanent lines to this file from now on."""
+        """Copy permanent lines to this file: those said so far, and all that follow."""
         self._log = path
+        for text in self._said:
+            self._append(text)
 
     def say(self, text: str = "") -> None:
         """Print a permanent line. A reader that has gone, or a full disk behind the log, stops nothing."""
         if not self.quiet:
             self._write(text + "\n")
-        if self._log is not None:
-            try:
-                with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(text + "\n")
-            except OSError:
-                self._log = None
+        if self._log is None:
+            self._said.append(text)
+        else:
+            self._append(text)
 
     def detail(self, text: str) -> None:
         """Print a line that only --verbose shows."""
@@ -85,7 +89,7 @@ class Display:
             auto_refresh=False,
         )
         with progress:
-            yield _Live(progress, progress.add_task(title, total=total, text=""))
+            yield _Live(progress, progress.add_task(title, total=total, text=""), total)
 
     def _notebook_bar(self, title: str, total: float, unit: str) -> Iterator[Bar]:
         import IPython.display
@@ -94,6 +98,15 @@ class Display:
         handle = shown.display(shown.Pretty(title), display_id=True)
         yield _Notebook(lambda text: handle.update(shown.Pretty(text)), title, total, unit)
         handle.update(shown.Pretty(""))
+
+    def _append(self, text: str) -> None:
+        if self._log is None:
+            return
+        try:
+            with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text + "\n")
+        except OSError:
+            self._log = None
 
     def _write(self, text: str) -> None:
         try:
@@ -109,6 +122,7 @@ class Display:
 
 class _Silent:
     due = False
+    total = 0.0
 
     def advance(self, amount: float = 1, text: str = "") -> None:
         """Nothing is shown."""
@@ -168,12 +182,12 @@ class _Notebook(_Timed):
 
 
 class _Live(_Timed):
-    def __init__(self, progress: "Progress", task: "TaskID") -> None:
-        super().__init__("", float("inf"), "")
+    def __init__(self, progress: "Progress", task: "TaskID", total: float) -> None:
+        super().__init__("", total, "")
         self.progress, self.task = progress, task
 
     def show(self, text: str) -> None:
-        self.progress.update(self.task, completed=self.done, text=text)
+        self.progress.update(self.task, completed=self.done, total=self.total, text=text)
         self.progress.refresh()
 
 

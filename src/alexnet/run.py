@@ -42,6 +42,12 @@ PICTURES = {
     "worst": "worst.png",
 }
 
+_FILES = (
+    *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
+    *("results.csv", "metrics.json", "predictions.csv"),
+    *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+)
+
 Row = dict[str, float]
 
 
@@ -61,12 +67,13 @@ class Run:
         Errors: UsageError when the named folder exists, is not empty and `exist_ok` was not said.
         """
         parent = Path(project)
+        parent.mkdir(parents=True, exist_ok=True)
         if name is None:
             number = 1
             while True:
                 path = parent / f"exp{number if number > 1 else ''}"
                 try:
-                    path.mkdir(parents=True)
+                    path.mkdir()
                     return cls(path)
                 except FileExistsError:
                     number += 1
@@ -74,23 +81,32 @@ class Run:
         if path.is_dir() and any(path.iterdir()) and not exist_ok:
             raise UsageError(f"{path} exists already: choose another --name, or allow it with --exist-ok")
         path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
+        run = cls(path)
+        for file in (*_FILES, *PICTURES.values()):  # an old run's verdict must not stand beside new weights
+            (path / file).unlink(missing_ok=True)
+        return run
 
     @classmethod
-    def find(cls, given: str | Path, project: str | Path = "runs/train") -> "Run":
-        """The run that a person means: a directory, or 'last' for the newest one below `project`.
+    def find(cls, given: str | Path) -> "Run":
+        """The run that a person means: a directory, or 'last' for the newest below runs/train with weights.
 
         Errors: UsageError when there is none.
         """
         if str(given) == "last":
-            runs = sorted(Path(project).glob("*/args.yaml"), key=lambda file: file.stat().st_mtime)
+            trained = Path("runs/train").glob("*/weights/best.safetensors")
+            runs = sorted(trained, key=lambda file: file.stat().st_mtime)
             if not runs:
-                raise UsageError(f"there is no run below {project} yet: start one with 'alexnet train'")
-            return cls(runs[-1].parent)
+                raise UsageError("there is no trained run below runs/train yet: start one with 'alexnet train'")
+            return cls(runs[-1].parent.parent)
         run = cls(given)
         if not run.args_file.is_file():
             raise UsageError(f"{given} is no run directory (it has no args.yaml): give one, or 'last'")
         return run
+
+    @staticmethod
+    def weights_of(given: str | Path) -> Path:
+        """The weights file that a person means: itself, or the best of a run. Errors: UsageError as `find`."""
+        return Path(given) if Path(given).suffix == ".safetensors" else Run.find(given).best
 
     # ---- names -------------------------------------------------------------------------------------------
 
@@ -216,6 +232,12 @@ class Run:
         kept = self.thumbnails if self.thumbnails_file.is_file() else {}
         everything: dict[str, Any] = kept | arrays  # numpy below 2.1 has no allow_pickle here
         durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **everything))
+
+
+def refuse_overwriting(file: Path, exist_ok: bool) -> None:
+    """Errors: UsageError when `file` exists and `exist_ok` was not said."""
+    if file.exists() and not exist_ok:
+        raise UsageError(f"{file} exists already: choose another name, or allow it with --exist-ok")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -5,7 +5,7 @@ the run as args.yaml and can be passed back as a config file.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alexnet.data.sources import list_datasets
 from alexnet.errors import UsageError
+from alexnet.run import Run
 from alexnet.training import recipes
-from alexnet.training.recipe import Recipe, explained, merged
+from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
 
 
 class Options(BaseModel):
@@ -52,38 +53,55 @@ class Options(BaseModel):
 SHORTHANDS = {"lr": ("optimizer", "lr")}
 
 
-def resolve(given: Mapping[str, Any], config: Path | None = None) -> tuple[Options, Recipe]:
-    """Options and recipe from what was `given` and a config file.
+def resolve(
+    given: Mapping[str, Any], config: Path | None = None, assignments: Iterable[str] = ()
+) -> tuple[Options, Recipe]:
+    """Options and recipe from what was `given`, from `assignments` (FIELD=VALUE) and from a config file.
 
     `given` holds option and recipe fields by name (nested recipe fields as mappings), `recipe` being the
-    recipe's name and `lr` short for optimizer.lr; None means not said.
+    recipe's name and `lr` short for optimizer.lr. Rank: given, assignments, config, recipe, defaults.
 
     Errors: UsageError naming the field, what was given and what is allowed.
     """
-    said = _expanded({key: value for key, value in given.items() if value is not None})
     filed = _expanded(_read_config(config)) if config is not None else {}
-    everything = {**filed, **said}
+    ranked = [filed, _expanded(parse_assignments(assignments)), _expanded(given)]
+    everything = {key: value for part in ranked for key, value in part.items()}
     _refuse_unknown(everything)
     try:
         options = Options.model_validate({k: v for k, v in everything.items() if k in Options.model_fields})
     except ValidationError as error:
         raise UsageError(explained(error)) from error
-    if options.data not in list_datasets() and Path(options.data).expanduser().exists():
-        options = options.model_copy(update={"data": str(Path(options.data).expanduser().absolute())})
-    base = recipes.find(str(everything.get("recipe", "modern")), options.data)
-    fields = Recipe.model_fields.keys() - {"name"}  # `name` is the run's
-    changes = [{k: v for k, v in part.items() if k in fields} for part in (filed, said)]
-    model = everything.get("model", base.model)
-    if model != base.model and "imgsz" not in everything:
+    name = str(everything.get("recipe", "modern"))
+    if filed.get("recipe", name) != name:
+        raise UsageError(f"--config {config} is for recipe {filed['recipe']}: leave out --recipe, or take another file")
+    options = _with_whole_paths(options)
+    base = recipes.find(name, options.data)
+    if everything.get("model", base.model) != base.model and "imgsz" not in everything:
         base = base.model_copy(update={"imgsz": None})  # another variant comes with its own size
-    return options, merged(base, *changes)
+    fields = Recipe.model_fields.keys() - {"name"}  # `name` is the run's
+    return options, merged(base, *({k: v for k, v in part.items() if k in fields} for part in ranked))
 
 
 def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
-    """The content of args.yaml: plain values that `resolve` understands."""
+    """The content of args.yaml: plain values that `resolve` understands.
+
+    What the run is called and where it stands is not part of how it was made.
+    """
     values = recipe.model_dump(mode="json")
     name = values.pop("name")
-    return {**options.model_dump(mode="json"), "recipe": name, **values}
+    return {**options.model_dump(mode="json", exclude={"project", "name", "exist_ok"}), "recipe": name, **values}
+
+
+def _with_whole_paths(options: Options) -> Options:
+    """Paths that mean the same from any folder; `last` becomes the run it means now."""
+    changes: dict[str, Any] = {}
+    if options.data not in list_datasets() and Path(options.data).expanduser().exists():
+        changes["data"] = str(Path(options.data).expanduser().absolute())
+    if options.data_dir is not None:
+        changes["data_dir"] = options.data_dir.expanduser().absolute()
+    if options.weights is not None:
+        changes["weights"] = Run.weights_of(options.weights).absolute()
+    return options.model_copy(update=changes)
 
 
 def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,8 +125,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold fields and values, as a run's args.yaml does")
-    # what another run was called, and where it was written, is not part of how it was done
-    return {k: v for k, v in values.items() if v is not None and k not in ("name", "project", "exist_ok")}
+    return values
 
 
 def _refuse_unknown(values: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from alexnet.errors import DataError, UsageError
 from alexnet.judging.evaluate import PREDICTION_COLUMNS
 from alexnet.predict import Classifier
 from alexnet.progress import Display
-from alexnet.run import Run, write_csv
+from alexnet.run import Run, refuse_overwriting, write_csv
 
 
 def validate(
@@ -36,6 +36,8 @@ def validate(
     Errors: UsageError for a part that the run does not have; DataError when the data have changed.
     """
     display = display or Display()
+    if save_csv is not None:
+        refuse_overwriting(save_csv, exist_ok)
     run = Run.find(given)
     classifier = predict.load(run.path, device=device, amp=amp)
     if data is None:
@@ -65,27 +67,28 @@ def validate(
 
 def _own_data(run: Run, classifier: Classifier, data_dir: Path | None, display: Display) -> Dataset:
     """The run's own data, divided as split.csv says."""
-    options, recipe = settings.resolve(run.args)
-    if data_dir is not None:
-        options = options.model_copy(update={"data_dir": data_dir})
-    found = dataset.prepare(options, recipe, display)
-    if found.source.classes != classifier.classes:
+    options, _ = settings.resolve(run.args)
+    source = sources.open_source(
+        options.data, data_dir=data_dir or options.data_dir, protocol=options.protocol, display=display
+    )
+    if source.classes != classifier.classes:
         raise DataError(
-            f"the classes of {found.source.name} are no longer those of {run.path}: judge other pictures with --data"
+            f"the classes of {source.name} are no longer those of {run.path}: judge other pictures with --data"
         )
-    number = {name: index for index, name in enumerate(found.source.names)}
-    usable = set(found.store.usable.tolist())
+    store = dataset.decode(source, classifier.card.preprocess, options, display)
+    number = {name: index for index, name in enumerate(source.names)}
+    usable = set(store.usable.tolist())
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for row in run.split:
         index = number.get(row["path"])
         if index is None or index not in usable:
-            raise DataError(
-                f"{row['path']} stands in {run.path / 'split.csv'} but {found.source.name} has it no longer"
-            )
+            raise DataError(f"{row['path']} stands in {run.path / 'split.csv'} but {source.name} has it no longer")
+        if source.classes[source.labels[index]] != row["label"]:
+            raise DataError(f"{row['path']} was {row['label']} when {run.path} was trained and is no longer")
         for part in row["split"].split("+"):
             parts[part].append(index)
     train, val, test = (np.array(parts[part], dtype=np.int64) for part in ("train", "val", "test"))
-    return replace(found, split=Split(train, val, test, "split.csv"), preprocess=classifier.card.preprocess)
+    return Dataset(source, store, Split(train, val, test, "split.csv"), classifier.card.preprocess)
 
 
 def _other_data(classifier: Classifier, data: str, data_dir: Path | None, display: Display) -> Dataset:

@@ -11,12 +11,12 @@ from alexnet.dataset import Dataset
 from alexnet.device import Precision
 from alexnet.judging.evaluate import PREDICTION_COLUMNS, Verdict, judge
 from alexnet.models.network import AlexNet
+from alexnet.pictures import grids
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 from alexnet.run import Run
 
 THUMBNAIL = 128  # pixels
-GRID = 25  # pictures in a grid
 
 
 def judge_part(
@@ -50,9 +50,9 @@ def record(run: Run, data: Dataset, verdict: Verdict, **facts: Any) -> dict[str,
     figures = {**facts, **verdict.figures()}
     run.write_json("metrics.json", figures)
     run.write_table("predictions.csv", PREDICTION_COLUMNS, verdict.rows())
-    chosen = np.sort(np.random.default_rng(0).permutation(len(verdict.names))[:GRID])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(verdict.names))[: grids.COUNT])
     arrays: dict[str, NDArray[Any]] = {}
-    for name, positions in (("predictions", chosen), ("worst", verdict.by_loss()[:GRID])):
+    for name, positions in (("predictions", chosen), ("worst", verdict.by_loss()[: grids.COUNT])):
         arrays[name] = thumbnails(data.store.pixels[verdict.indices[positions]])
         arrays[f"{name}_rows"] = positions
     run.write_thumbnails(**arrays)

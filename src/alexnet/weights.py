@@ -74,14 +74,15 @@ class Card:
 
 
 def save(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
-    """Write weights and config.json beside them, each in one step.
+    """Write weights in one step; beside a run's best ones, config.json says the same for other programs.
 
     Errors: ResourceError when the disk is full; what was there before stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     data = safetensors.torch.save(tensors, metadata=card.to_metadata())
     durable.write(path, lambda file: file.write(data))
-    durable.write_json(path.with_name("config.json"), card.to_config())
+    if path.stem != "last":
+        durable.write_json(path.with_name("config.json"), card.to_config())
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Card]:

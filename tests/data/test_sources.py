@@ -840,3 +840,20 @@ def test_a_table_s_digest_changes_with_content_and_not_with_labels(tmp_path: Pat
     assert open_source(table(tmp_path, "path,label\na.png,dog\nb.png,cat\n")).digest == digest
     Image.new("RGB", (4, 4), "blue").save(tmp_path / "b.png")
     assert open_source(tmp_path / "labels.csv").digest != digest
+
+
+def test_train_beside_strangers_is_refused_and_train_alone_is_divided_by_us(
+    folder_of_colours: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = tmp_path / "divided"
+    root.mkdir()
+    folder_of_colours("train").rename(root / "train")
+    (root / "__MACOSX").mkdir()
+    alone = open_source(root)
+    assert alone.classes == ("blue", "green", "red")
+    assert set(alone.parts) == {""}
+    folder_of_colours("val").rename(root / "val")
+    assert set(open_source(root).parts) == {"train", "val"}
+    folder_of_colours("spare").rename(root / "spare")
+    with pytest.raises(DataError, match="train beside spare"):
+        open_source(root)

@@ -111,6 +111,13 @@ def test_patience_stops_when_validation_no_longer_rises() -> None:
     assert len(hopeless.rows) == best + 3
 
 
+def test_patience_counts_also_where_the_last_epoch_is_kept() -> None:
+    recipe = small(epochs=30, patience=2, keep="last", optimizer={"lr": 1e-6})
+    trained = train(recipe, labels=lambda i: 1 - i % 2)
+    assert len(trained.rows) < 30
+    assert all(is_saved for _, is_saved in trained.saved)
+
+
 def test_a_loss_that_is_no_number_stops_and_is_not_saved() -> None:
     saved: list[Row] = []
     with pytest.raises(DivergedError, match="epoch 1"):

@@ -102,14 +102,14 @@ def test_frozen_layers_stand_still_in_real_training(folder_of_colours: Callable[
     for name, tensor in before.items():
         frozen = name.split(".")[0] in ("conv1", "bn1", "conv2", "bn2")
         assert torch.equal(tensor, after[name]) is frozen, name
-    assert (second.args["weights"], second.args["freeze"]) == (str(first.path), "conv1-conv2")
+    assert (second.args["weights"], second.args["freeze"]) == (str(first.best), "conv1-conv2")
 
 
 def test_other_classes_make_the_head_anew(digits_run: Run) -> None:
     stream = io.StringIO()
     network = create_model("notebook-mnist", num_classes=3)
     fresh = network.state_dict()["fc4.weight"].clone()
-    start.start_from(network, ("a", "b", "c"), digits_run.path, Display(stream))
+    start.start_from(network, ("a", "b", "c"), digits_run.best, Display(stream))
     loaded, _ = weights.load(digits_run.best)
     assert torch.equal(network.state_dict()["conv1.weight"], loaded["conv1.weight"])
     assert torch.equal(network.state_dict()["fc3.bias"], loaded["fc3.bias"])
@@ -132,14 +132,14 @@ def test_as_many_classes_by_other_names_make_the_head_anew(digits_run: Run) -> N
 def test_another_variant_is_refused(digits_run: Run) -> None:
     network = AlexNet(TINY, 10, (3, 16, 16))
     with pytest.raises(ModelFileError, match="holds notebook-mnist, this run trains tiny: use --model notebook-mnist"):
-        start.start_from(network, tuple("abcdefghij"), digits_run.path, Display(quiet=True))
+        start.start_from(network, tuple("abcdefghij"), digits_run.best, Display(quiet=True))
 
 
 def test_another_size_is_refused(digits_run: Run) -> None:
     network = create_model("notebook-mnist", image_size=32)
     _, card = weights.load(digits_run.best)
     with pytest.raises(ModelFileError, match=r"does not fit notebook-mnist: fc3\.weight is"):
-        start.start_from(network, card.classes, digits_run.path, Display(quiet=True))
+        start.start_from(network, card.classes, digits_run.best, Display(quiet=True))
 
 
 def test_prepare_does_all(tmp_path: Path) -> None:

@@ -19,6 +19,5 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         options.print_json(rows)
         return
-    shown = [{**row, "found": row["found"] or "downloaded when first used"} for row in rows]
-    tables.show(shown, ("name", "pictures", "classes", "picture", "about", "found"))
+    tables.show(rows, ("name", "pictures", "classes", "picture", "about", "found"))
     click.echo("or a folder of class folders, train/ with val/ or test/, or a CSV file of path,label")

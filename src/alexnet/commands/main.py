@@ -4,6 +4,7 @@ A verb's file is imported only when it is called, so that `alexnet --help` needs
 """
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -24,7 +25,7 @@ VERBS = {
     "plot": "Draw a run's pictures anew.",
 }
 
-EXIT_CODES = "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory."
+EXIT_CODES = "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory, 130 stopped."
 
 
 class Verbs(click.Group):
@@ -76,6 +77,9 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and leave the process with the right code."""
+    for stream in (sys.stdout, sys.stderr):  # signs that a terminal or pipe cannot show stop nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
@@ -87,7 +91,7 @@ def main() -> None:
         _tell(error, str(error))
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        _tell(error, "stopped")
+        _tell(error, "stopped; a training's finished epochs are in its run directory")
         code = 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)
@@ -96,14 +100,22 @@ def main() -> None:
         _tell(error, f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
         code = 6
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if not _out_of_memory(error):
             raise
-        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")  # torch's is a RuntimeError
+        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")
         code = 6
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's own error, a GPU's (known by name: torch is not imported here), or that of torch's CPU allocator."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "DefaultCPUAllocator" in str(error)
 
 
 def _tell(error: BaseException, message: str) -> None:
     if os.environ.get("ALEXNET_DEBUG"):
         traceback.print_exception(error)
-    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
+    label = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
+    click.echo(label + message, err=True)

@@ -10,20 +10,9 @@ from alexnet.commands import options
 def command(as_json: bool) -> None:
     """List the networks: name, input, classes, parameters, what sets each apart."""
     from alexnet.commands import tables
-    from alexnet.models.summary import summarise
-    from alexnet.models.variants import VARIANTS
+    from alexnet.models.summary import overview
 
-    rows = [
-        {
-            "name": variant.name,
-            "input": "×".join(str(side) for side in variant.input),
-            "classes": variant.classes,
-            "parameters": summarise(variant.name).total,
-            "note": variant.note,
-            "source": variant.source,
-        }
-        for variant in VARIANTS.values()
-    ]
+    rows = overview()
     if as_json:
         options.print_json(rows)
     else:

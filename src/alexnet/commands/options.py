@@ -1,6 +1,5 @@
 """Options that several verbs share, so that one word means one thing everywhere."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,6 @@ def print_json(values: Any) -> None:  # noqa: ANN401 (anything that JSON can say
     click.echo(durable.json_text(values))
 
 
-def coloured() -> bool:
-    """Whether standard output is a terminal whose owner has not asked for plain text."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def said(given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given; click sets the others to None."""
+    return {key: value for key, value in given.items() if value is not None}

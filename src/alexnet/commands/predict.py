@@ -14,7 +14,7 @@ from alexnet.commands import options
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, help="Answers below it are 'unknown'.")
 @click.option("--batch-size", "--batch", "-b", type=click.IntRange(min=1), default=32, help="Pictures at a time.")
 @options.device
-@click.option("--amp", is_flag=True, help="Answer in bf16 instead of float32.")
+@click.option("--amp/--no-amp", default=False, help="Answer in bf16 instead of float32.")
 @options.save_csv
 @click.option(
     "--project",

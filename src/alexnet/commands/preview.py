@@ -13,8 +13,7 @@ from alexnet.commands import options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("preview.png"),
-    help="The picture [preview.png].",
+    help="The picture [runs/preview/exp/preview.png].",
 )
 @click.option("--model", "-m", "--arch", metavar="NAME", help="Variant.")
 @click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
@@ -29,13 +28,24 @@ from alexnet.commands import options
 @options.data_dir
 @options.protocol
 @click.option("--seed", type=int, help="Which random pictures and changes.")
+@options.exist_ok
 @options.quiet
-def command(data: str, out: Path, assignments: tuple[str, ...], quiet: bool, **given: Any) -> None:  # noqa: ANN401
+def command(
+    data: str,
+    out: Path | None,
+    assignments: tuple[str, ...],
+    exist_ok: bool,
+    quiet: bool,
+    **given: Any,  # noqa: ANN401 (each option is checked by its own type)
+) -> None:
     """Draw 25 training pictures of DATA as they are stored and as the network meets them in training."""
     from alexnet import pictures
     from alexnet.preview import before_and_after
-    from alexnet.training.recipe import parse_assignments
+    from alexnet.run import Run, refuse_overwriting
 
     display = options.display(quiet)
-    figure = before_and_after({**given, "data": data, **parse_assignments(assignments)}, display)
-    display.say(f"written to {pictures.save(figure, out)}")
+    if out is not None:
+        refuse_overwriting(out, exist_ok)
+    figure = before_and_after({"data": data, **options.said(given)}, assignments, display)
+    file = out or Run.create("runs/preview").path / "preview.png"
+    display.say(f"written to {pictures.save(figure, file)}")

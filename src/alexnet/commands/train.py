@@ -6,10 +6,9 @@ from typing import Any
 import click
 
 from alexnet.commands import options
-from alexnet.errors import AlexNetError, UsageError
 
 
-@click.command("train", context_settings={"show_default": False})
+@click.command("train")
 @click.argument("data", default=None, required=False)
 @click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
 @click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
@@ -66,32 +65,9 @@ def command(
     alexnet train path/to/folder --epochs 30 --name first
     """
     from alexnet import experiment
-    from alexnet.training.recipe import parse_assignments
 
-    given = {"data": data, **given}
-    fields = parse_assignments(assignments)
-    for name in fields.keys() & {"config", "display"}:
-        raise UsageError(f"--set {name}=...: this is no recipe field")
     display = options.display(quiet, verbose, as_json)
-    try:
-        run = experiment.train(config=config, display=display, **{**given, **nested(given, fields)})
-    except KeyboardInterrupt as stop:
-        raise InterruptedTrainingError from stop
+    asked = options.said({"data": data, **given})
+    run = experiment.train(config=config, assignments=assignments, display=display, **asked)
     if as_json:
         options.print_json({"run": str(run.path), **run.metrics})
-
-
-def nested(given: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields of --set, without those that an option of its own has set already."""
-    if given.get("lr") is not None and isinstance(fields.get("optimizer"), dict):
-        fields["optimizer"].pop("lr", None)
-    return {key: value for key, value in fields.items() if given.get(key) is None}
-
-
-class InterruptedTrainingError(AlexNetError):
-    """Ctrl-C during training."""
-
-    exit_code = 130
-
-    def __str__(self) -> str:
-        return "stopped; the last whole epoch is in the run's weights/last.safetensors"

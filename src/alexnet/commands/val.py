@@ -21,7 +21,7 @@ from alexnet.commands import options
     help="Pictures at a time; the figures do not depend on it.",
 )
 @options.device
-@click.option("--amp", is_flag=True, help="Judge in bf16 instead of float32.")
+@click.option("--amp/--no-amp", default=False, help="Judge in bf16 instead of float32.")
 @options.save_csv
 @click.option(
     "--project",

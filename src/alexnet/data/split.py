@@ -80,9 +80,10 @@ def assign(source: Source, usable: Indices, *, validate_on: Literal["cut", "test
 
 
 def _stratified(source: Source, indices: Indices, share: float) -> Indices:
-    """About `share` of the indices, each class by its size (at least one of each); sorted.
+    """`share` of the indices, each class by its size (scikit-learn's stratified split); sorted.
 
-    Classes with a single picture stay in training, since both sides need one.
+    At least as many as there are classes; those with a single picture stay in training, since both sides need
+    one.
     """
     from sklearn.model_selection import train_test_split
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -97,12 +98,13 @@ def _build(
 ) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as error:
         raise durable.translated(error, folder) from error
     try:
         bad = _decode_all(unfinished / "pixels.npy", shape, source, preprocess, display, workers)
-        index = {"format": FORMAT, "source": source.name, "preprocess": preprocess.to_dict(), "bad": bad}
+        index = {"format": FORMAT, "bad": bad}
         durable.write_text(unfinished / "index.json", json.dumps(index | {"digest": _digest(bad)}))
         if folder.exists() and _open(folder, shape) is None:
             shutil.rmtree(folder)  # a damaged one, which would stand in the way
@@ -119,6 +121,14 @@ def _build(
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def _sweep(cache: Path) -> None:
+    """Remove what killed builds have left: unfinished folders that nobody has touched for a day."""
+    for left in cache.glob(".*"):
+        newest = max((file.stat().st_mtime for file in (left, *left.glob("*"))), default=0.0)
+        if left.is_dir() and time.time() - newest > 86400:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _decode_all(
     file: Path,
     shape: tuple[int, int, int, int],
@@ -131,7 +141,13 @@ def _decode_all(
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     with file.open("r+b") as sparse:  # reserve the space: a full disk is an error now, not a signal later
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(sparse.fileno(), 0, os.fstat(sparse.fileno()).st_size)
+            try:
+                os.posix_fallocate(sparse.fileno(), 0, os.fstat(sparse.fileno()).st_size)
+            except OSError as error:
+                if error.errno not in durable.DISK_IS_FULL:
+                    display.detail(f"{file}: this disk cannot reserve space ({error.strerror})")
+                else:
+                    raise
     bad: dict[int, str] = {}
     chunks = _chunks(zip(itertools.count(), source.names, source.contents(), strict=False), CHUNK)
     with (

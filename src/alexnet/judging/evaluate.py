@@ -27,9 +27,10 @@ def answers(
     training = network.training
     network.eval()
     try:
-        with torch.inference_mode(), autocast(batches.device, precision):
-            for batch in batches.epoch():
-                yield batch, probabilities(network, preprocess, batch.pixels)
+        for batch in batches.epoch():
+            with torch.inference_mode(), autocast(batches.device, precision):
+                scores = probabilities(network, preprocess, batch.pixels)
+            yield batch, scores
     finally:
         network.train(training)
 

@@ -23,7 +23,7 @@ class Tally:
     def add(self, probabilities: Tensor, labels: Tensor) -> None:
         """A batch: probabilities (N, classes), labels (N,)."""
         self.count += len(labels)
-        self.loss += float(picture_losses(probabilities, labels).sum(dtype=torch.float64))
+        self.loss += float(picture_losses(probabilities, labels).cpu().sum(dtype=torch.float64))
         ranks = label_ranks(probabilities, labels)
         self.top1 += int((ranks < 1).sum())
         self.top5 += int((ranks < 5).sum())

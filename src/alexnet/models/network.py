@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import variants
-from alexnet.models.layers import BatchNorm, Dense, Flatten, Layer, MaxPool, ReLU, Shape
+from alexnet.models.layers import Dense, Flatten, Layer, MaxPool, ReLU, Shape
 from alexnet.models.variants import Variant
 from alexnet.preprocess import Preprocess
 
@@ -93,11 +93,6 @@ class AlexNet(nn.Module):
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         return self
 
-    @property
-    def has_batch_norm(self) -> bool:
-        """Whether a batch of one picture is too small to train on."""
-        return any(isinstance(each.layer, BatchNorm) for each in self.layers)
-
     def load_weights(self, state: dict[str, Tensor], origin: object) -> None:
         """Take weights whose names and shapes all match; `origin` is named in the error.
 
@@ -143,9 +138,10 @@ def init_weights(network: AlexNet) -> None:
 
     Batch norm starts with scale 1, shift 0, mean 0, variance 1 everywhere.
     """
+    fill = {"glorot-uniform": nn.init.xavier_uniform_}[network.variant.init]
     for module in network.children():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
+            fill(module.weight)
             nn.init.zeros_(cast(Tensor, module.bias))
 
 

@@ -84,15 +84,11 @@ def summarise(
     if style == "keras":
         return Summary(name, _channels_last(shape), tuple(_keras_rows(layers, variant.keras_activations)))
     return Summary(
-        name, shape, tuple(Row(each.name, _torch_type(each), each.output, *_counts(each)) for each in layers)
+        name, shape, tuple(Row(each.name, _torch_type(each.layer), each.output, *_counts(each)) for each in layers)
     )
 
 
-def _torch_type(placed: Placed) -> str:
-    return type(placed.layer).__name__ if isinstance(placed.layer, BatchNorm) else _module_type(placed.layer)
-
-
-def _module_type(layer: Layer) -> str:
+def _torch_type(layer: Layer) -> str:
     names = {"conv": "Conv2d", "pool": "MaxPool2d", "fc": "Linear"}
     return names.get(layer.kind, type(layer).__name__)
 
@@ -134,6 +130,21 @@ def _counts(placed: Placed) -> tuple[int, int]:
     if isinstance(layer, BatchNorm):
         return 4 * inputs, 2 * inputs
     return 0, 0
+
+
+def overview() -> list[dict[str, Any]]:
+    """One row a variant: name, input, classes, parameters, what sets it apart, source."""
+    return [
+        {
+            "name": variant.name,
+            "input": "×".join(str(side) for side in variant.input),
+            "classes": variant.classes,
+            "parameters": summarise(variant.name).total,
+            "note": variant.note,
+            "source": variant.source,
+        }
+        for variant in variants.VARIANTS.values()
+    ]
 
 
 def as_text(table: Summary) -> str:

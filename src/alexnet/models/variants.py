@@ -29,6 +29,11 @@ class Variant:
     keras_activations: Literal["layers", "arguments"] = "layers"
     """Whether the source's Keras table lists activations as rows of their own."""
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether a batch of one picture is too small to train on."""
+        return any(isinstance(layer, BatchNorm) for stage in self.stages.values() for layer in stage)
+
 
 NOTEBOOK_FLOWERS = Variant(
     name="notebook-flowers",

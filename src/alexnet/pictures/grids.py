@@ -14,6 +14,7 @@ from alexnet.pictures import style
 from alexnet.run import Run
 
 SIDE = 5
+COUNT = SIDE**2
 
 
 def samples(run: Run) -> Figure | None:

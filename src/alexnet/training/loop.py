@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.data.augment import augment
 from alexnet.data.batches import Batches
-from alexnet.device import Precision, autocast
+from alexnet.device import Precision, autocast, sum_type
 from alexnet.errors import DivergedError
 from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
@@ -68,7 +68,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         for name in setting.frozen:
             network.get_submodule(name).eval()
         epoch_started = time.perf_counter()
-        sums = torch.zeros(3, dtype=torch.float64, device=setting.device)  # pictures, loss, right answers
+        sums = torch.zeros(3, dtype=sum_type(setting.device), device=setting.device)  # pictures, loss, right answers
         waited = 0.0
         with display.bar(f"epoch {epoch}/{recipe.epochs}", len(train), "steps") as bar:
             batches = train.epoch(epoch)
@@ -83,7 +83,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 )
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                generator = torch.Generator().manual_seed(train.step_seed(epoch, step))
+                generator = torch.Generator().manual_seed(train.step_seed(epoch, step) + 1)
                 pictures = preprocess.normalise(augment(batch.pixels, preprocess.size, recipe.augment, generator))
                 with autocast(setting.device, setting.precision):
                     logits = model(pictures)
@@ -118,14 +118,14 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
 
         # -- save, log, stop? ------------------------------------------------------------------------------
         score = (row.get("val/acc", 0.0), -row.get("val/loss", 0.0))
-        is_best = recipe.keep == "last" or val is None or score > best
-        if is_best:
+        improved = val is None or score > best
+        if improved:
             best, best_epoch = score, epoch
         rows.append(row)
-        save(row, is_best)
+        save(row, improved or recipe.keep == "last")
         display.say(epoch_line(row, recipe.epochs))
         if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
-            display.say(f"stopped early: no better validation accuracy for {recipe.patience} epochs")
+            display.say(f"stopped early: validation has not become better for {recipe.patience} epochs")
             break
     return rows
 

@@ -52,7 +52,7 @@ class Recipe(BaseModel):
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights are the result: the best on validation, or the last."""
     patience: int | None = Field(None, ge=1)
-    """Stop when validation accuracy has not risen for so many epochs."""
+    """Stop when validation (accuracy, then loss) has not become better for so many epochs."""
     views: Literal[1, 2, 10] = 1
     """Views averaged in the answer: the centre, its mirror, the corners."""
 
@@ -111,6 +111,9 @@ def _merge(values: dict[str, Any], change: Mapping[str, Any]) -> None:
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(values.get(key), dict):
             _merge(values[key], value)
+        elif isinstance(values.get(key), dict):
+            fields = ", ".join(f"{key}.{field}" for field in values[key])
+            raise UsageError(f"{key} has several fields ({fields}): {value!r} alone is none of them")
         else:
             values[key] = value
 

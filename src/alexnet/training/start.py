@@ -8,7 +8,6 @@ from alexnet import weights
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models.network import AlexNet
 from alexnet.progress import Display
-from alexnet.run import Run
 from alexnet.training.recipe import Recipe
 
 
@@ -28,6 +27,8 @@ def prepare(
         set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     if weights_from is not None:
         start_from(network, classes, weights_from, display)
+    if frozen and weights_from is None:
+        raise UsageError(f"--freeze {frozen} keeps layers as they are, which needs --weights: fresh ones know nothing")
     return freeze(network, frozen) if frozen else ()
 
 
@@ -38,13 +39,12 @@ def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
             module.momentum = momentum
 
 
-def start_from(network: AlexNet, classes: tuple[str, ...], given: Path, display: Display) -> None:
-    """Load the weights of a run or file; the last layer is left fresh when its classes, by name and order, are
+def start_from(network: AlexNet, classes: tuple[str, ...], file: Path, display: Display) -> None:
+    """Load weights; the last layer is left fresh when its classes, by name and order, are
     others.
 
     Errors: ModelFileError when the variant is another or the weights do not fit.
     """
-    file = given if given.suffix == ".safetensors" else Run.find(given).best
     state, card = weights.load(file)
     if card.variant != network.variant.name:
         raise ModelFileError(

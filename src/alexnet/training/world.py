@@ -19,7 +19,7 @@ class World:
     local_rank: int = 0
 
     @classmethod
-    def join(cls, backend: str | None = None) -> "World":
+    def join(cls) -> "World":
         """The world that torchrun's variables describe; one process without them.
 
         Errors: UsageError when the variables contradict one another.
@@ -31,7 +31,7 @@ class World:
         except (KeyError, ValueError) as error:
             raise UsageError(f"torchrun's variables are not whole ({error}): start with torchrun -m alexnet") from error
         if world.size > 1 and not distributed.is_initialized():
-            distributed.init_process_group(backend or ("nccl" if torch.cuda.is_available() else "gloo"))
+            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         return world
 
     @property

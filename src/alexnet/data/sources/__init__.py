@@ -26,12 +26,13 @@ def list_datasets() -> list[str]:
 
 
 def describe_datasets(data_dir: Path | None = None) -> list[dict[str, Any]]:
-    """What is known of each named set, and where it lies on this machine (None: not yet downloaded)."""
+    """What is known of each named set, and where it lies on this machine."""
+    folder, named = data_folder(data_dir)
+    absent = f"not in {folder}" if named else "downloaded when first used"
     modules = {"digits": digits, "mnist": mnist, "flowers17": flowers17}
     rows = []
     for name in list_datasets():
-        found = modules[name].where(data_dir)
-        rows.append({"name": name, **modules[name].FACTS, "found": found})
+        rows.append({"name": name, **modules[name].FACTS, "found": modules[name].where(data_dir) or absent})
     return rows
 
 
@@ -72,4 +73,4 @@ def open_source(
     raise UsageError(unknown("data set", name, _NAMED) + ", or a folder of your own pictures")
 
 
-__all__ = ["Source", "data_folder", "describe_datasets", "list_datasets", "open_source"]
+__all__ = ["Source", "describe_datasets", "list_datasets", "open_source"]

@@ -98,17 +98,14 @@ class _PoochBar:
 
     def __init__(self, bar: Bar) -> None:
         self.bar = bar
-        self._total = 0.0
 
     @property
     def total(self) -> float:
-        return self._total
+        return self.bar.total
 
     @total.setter
     def total(self, value: float) -> None:
-        self._total = value
-        if hasattr(self.bar, "total"):
-            self.bar.total = value
+        self.bar.total = value
 
     def update(self, amount: float) -> None:
         self.bar.advance(amount)

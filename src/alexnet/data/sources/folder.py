@@ -32,13 +32,15 @@ def load(path: Path) -> Source:
     parts = _part_folders(path)
     if parts and "train" not in parts.values():
         raise DataError(f"{path} has {', '.join(sorted(parts))} but no train folder: add one, or drop the level")
+    if set(parts.values()) == {"train"}:  # nothing is divided yet
+        parts = dict.fromkeys(parts, "")
     entries: list[tuple[str, str, Part]] = []  # name below path, class, part
     if parts:
         for folder, part in sorted(parts.items()):
             entries += [(f"{folder}/{name}", label, part) for name, label in _class_pictures(path / folder)]
     else:
         entries = [(name, label, "") for name, label in _class_pictures(path)]
-    train_folders = [path / name for name, part in parts.items() if part == "train"] or [path]
+    train_folders = [path / name for name, part in parts.items() if part in ("train", "")] or [path]
     classes = _checked_classes(path, entries, train_folders[0])
     names = tuple(name for name, _, _ in entries)
     index = {label: number for number, label in enumerate(classes)}
@@ -54,7 +56,7 @@ def load(path: Path) -> Source:
         parts=tuple(part for _, _, part in entries),
         contents=contents,
         digest=durable.digest(*(part for name in names for part in (name, content_digest(path / name)))),
-        why="its own folders " + ", ".join(sorted(parts)) if parts else "",
+        why="its own folders " + ", ".join(sorted(parts)) if any(parts.values()) else "",
     )
 
 
@@ -69,10 +71,19 @@ def content_digest(file: Path) -> str:
 
 
 def _part_folders(path: Path) -> dict[str, Part]:
-    """Folder name to part, if the folder is divided. A class called `test` alone divides nothing."""
+    """Folder name to part, if the folder is divided: all its folders are parts and hold class folders.
+
+    Classes that happen to be called `train` or `test`, and hold pictures themselves, divide nothing.
+    """
     found = {entry.name: _PARTS[entry.name.lower()] for entry in _folders(path) if entry.name.lower() in _PARTS}
     others = [entry.name for entry in _folders(path) if entry.name.lower() not in _PARTS]
-    if others or not any(_folders(path / name) for name in found):
+    if not any(_folders(path / name) for name in found):
+        return {}
+    if others and "train" in found.values():
+        raise DataError(
+            f"{path} has train beside {', '.join(others)}: keep train, val and test alone, or classes alone"
+        )
+    if others:
         return {}
     if len(set(found.values())) < len(found):
         raise DataError(f"{path} has more than one folder for one part: {', '.join(sorted(found))}; keep one")
@@ -81,7 +92,9 @@ def _part_folders(path: Path) -> dict[str, Part]:
 
 def _folders(path: Path) -> list[Path]:
     try:
-        return sorted((e for e in path.iterdir() if e.is_dir() and not e.name.startswith(".")), key=_order)
+        return sorted(
+            (e for e in path.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX"))), key=_order
+        )
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -44,7 +44,7 @@ PARTS: tuple[tuple[Part, str, int], ...] = (("train", "train", 60_000), ("test",
 def where(data_dir: Path | None = None) -> str | None:
     """The folder that holds the four files, if one does."""
     folder = data_folder(data_dir)[0] / "mnist"
-    complete = all((folder / name).exists() or (folder / f"{name}.gz").exists() for name in MD5)
+    complete = all(any((folder / spelled).exists() for spelled in _spellings(name)) for name in MD5)
     return str(folder) if complete else None
 
 
@@ -76,6 +76,11 @@ def load(data_dir: Path | None, display: Display) -> Source:
     )
 
 
+def _spellings(name: str) -> tuple[str, ...]:
+    """How the same file is called in different places."""
+    return f"{name}.gz", name, name.replace("-idx", ".idx")
+
+
 def _file(name: str, data_dir: Path | None, display: Display) -> bytes:
     content: dict[Path, bytes] = {}
 
@@ -88,7 +93,7 @@ def _file(name: str, data_dir: Path | None, display: Display) -> bytes:
             return "is not the published file (its MD5 differs)"
         return None
 
-    candidates = [f"mnist/{name}.gz", f"mnist/{name}", f"mnist/{name.replace('-idx', '.idx')}"]
+    candidates = [f"mnist/{spelled}" for spelled in _spellings(name)]
     path = fetch(data_dir, candidates, [f"{host}{name}.gz" for host in HOSTS], check, display)
     if path not in content:
         raise DataError(f"{path} could not be read")
