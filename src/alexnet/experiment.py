@@ -135,7 +135,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
 
     # -- verdict and pictures ----------------------------------------------------------------------------------
     if world.leads:
-        _finish(run, data, network, device, display)
+        _finish(run, data, recipe, network, device, display)
     return run
 
 
@@ -166,8 +166,10 @@ def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, envi
     )
 
 
-def _finish(run: Run, data: Dataset, network: AlexNet, device: torch.device, display: Display) -> None:
-    """Judge the best weights, draw the pictures, and say where everything is and what to type next."""
+def _finish(
+    run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: torch.device, display: Display
+) -> None:
+    """Judge the weights that are kept, draw the pictures, and say where everything is and what to type next."""
     state, card = weights.load(run.best)
     network.load_weights(state, run.best)
     part = "val" if len(data.split.val) else "test" if len(data.split.test) else "train"
@@ -175,7 +177,7 @@ def _finish(run: Run, data: Dataset, network: AlexNet, device: torch.device, dis
     figures = verdict.record(run, data, result, epoch=card.measured["epoch"], precision="float32")
     measured = {key: figures[key] for key in ("epoch", "split", "n", "loss", "accuracy_top1", "interval95")}
     weights.save(run.best, state, replace(card, measured=measured))
-    display.say(f"best epoch {figures['epoch']:.0f}: {verdict.line(figures)}")
+    display.say(f"{recipe.keep} epoch, {figures['epoch']:.0f}: {verdict.line(figures)}")
     display.say(f"pictures and weights: {run.path}")
     untouched = len(data.split.test) and part == "val" and not np.array_equal(data.split.val, data.split.test)
     where = subprocess.list2cmdline([str(run.path)]) if os.name == "nt" else shlex.quote(str(run.path))

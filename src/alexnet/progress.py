@@ -42,6 +42,7 @@ class Display:
         self.verbose = verbose
         self._log: Path | None = None
         self._said: list[str] = []
+        self._cell: Any = None
 
     def log_to(self, path: Path) -> None:
         """Copy permanent lines to this file: those said so far, and all that follow."""
@@ -95,9 +96,11 @@ class Display:
         import IPython.display
 
         shown: Any = IPython.display  # it is not typed
-        handle = shown.display(shown.Pretty(title), display_id=True)
-        yield _Notebook(lambda text: handle.update(shown.Pretty(text)), title, total, unit)
-        handle.update(shown.Pretty(""))
+        if self._cell is None:  # one line for all bars, which stays where the first one was
+            self._cell = shown.display(shown.Pretty(title), display_id=True)
+        cell = self._cell
+        yield _Notebook(lambda text: cell.update(shown.Pretty(text)), title, total, unit)
+        cell.update(shown.Pretty(""))
 
     def _append(self, text: str) -> None:
         if self._log is None:

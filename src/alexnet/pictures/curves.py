@@ -49,10 +49,11 @@ def _panel(axes: Axes, run: Run, quantity: str, label: str) -> None:
         axes.plot(list(values), list(values.values()), color=style.VAL, lw=2.2, ls="--", marker=marker, ms=5,
                   label=f"validation {label}")  # fmt: skip
         best = run.metrics.get("epoch")
+        kept = "last" if run.args.get("keep") == "last" else "best"
         if best in values:
             axes.axvline(best, color=style.FAINT, lw=1, ls=":")
             axes.plot([best], [values[best]], marker="o", ms=11, mfc="none", mec=style.VAL, mew=2, ls="none",
-                      label=f"best epoch {best:.0f}: {values[best]:.4f}")  # fmt: skip
+                      label=f"{kept} epoch {best:.0f}: {values[best]:.4f}")  # fmt: skip
     if quantity == "acc":
         axes.set_ylim(0, 1.02)  # the notebook's 0.5 to 1 hid its validation curve
     else:

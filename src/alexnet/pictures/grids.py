@@ -55,7 +55,7 @@ def _judged(run: Run, name: str, heading: str) -> Figure | None:
 def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: Sequence[str] | None = None) -> Figure:
     """Pictures, uint8 (N, S, S, C), up to 25 of them, each with its caption below; grey ones black on white."""
     figure = Figure(figsize=(10, 11), dpi=100, layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(heading, 80)), size=13, color=style.INK, parse_math=False)
+    figure.suptitle("\n".join(textwrap.wrap(heading, 90)), size=13, color=style.INK, parse_math=False)
     _fill(figure.subplots(SIDE, SIDE), pixels, captions, colours)
     return figure
 
