@@ -23,11 +23,13 @@ def test_names_count_up(tmp_path: Path) -> None:
 def test_exist_ok(tmp_path: Path) -> None:
     assert Run.create(tmp_path, "first").path == tmp_path / "first"
     Run.create(tmp_path, "first")  # an empty folder may be taken
-    (tmp_path / "first" / "args.yaml").write_text("data: digits\n")
+    (tmp_path / "first" / "args.yaml").write_text("data: digits\nmodel: m\nrecipe: r\n")
     with pytest.raises(UsageError, match=r"first exists already: .*--exist-ok"):
         Run.create(tmp_path, "first")
     (tmp_path / "first" / "notes.txt").write_text("mine")
     taken = Run.create(tmp_path, "first", exist_ok=True)
+    assert taken.args["data"] == "digits", "what was there stays until something new is written"
+    taken.clear()
     assert [file.name for file in taken.path.iterdir()] == ["notes.txt"], "what an old run left must not stay"
 
 
@@ -37,15 +39,40 @@ def test_last_is_the_newest_that_has_weights(tmp_path: Path, monkeypatch: pytest
         Run.find("last")
     for age, name in enumerate(["new", "old"]):
         run = Run.create("runs/train", name)
-        run.write_args({"data": name})
+        run.write_args({"data": name, "model": "m", "recipe": "r"})
         run.best.parent.mkdir()
         run.best.write_bytes(b"")
         moment = time.time() - 100 * age
         os.utime(run.best, (moment, moment))
     Run.create("runs/train", "diverged").write_args({"data": "diverged"})
-    assert Run.find("last").args == {"data": "new"}
+    assert Run.find("last").args["data"] == "new"
     assert Run.weights_of("last") == Run("runs/train/new").best
     assert Run.weights_of("some.safetensors") == Path("some.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b'{"split": "val"}', b"[" * 4000])
+@pytest.mark.parametrize("name", ["args.yaml", "metrics.json", "results.csv", "split.csv", "predictions.csv"])
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    reading = {"args.yaml": "args", "results.csv": "history"}.get(name, name.partition(".")[0])
+    with pytest.raises(DataError, match=f"{name} is damaged"):
+        getattr(Run(tmp_path), reading)
+
+
+def test_damaged_thumbnails_are_named(tmp_path: Path) -> None:
+    for content in (b"", b"junk", b"PK\x03\x04junk"):
+        (tmp_path / "thumbnails.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"thumbnails.npz is damaged"):
+            _ = Run(tmp_path).thumbnails
+
+
+def test_a_trained_run_is_not_written_over(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.refuse_trained()
+    run.best.parent.mkdir()
+    run.best.write_bytes(b"")
+    with pytest.raises(UsageError, match="is a trained run"):
+        run.refuse_trained()
 
 
 def test_find_refuses_what_is_no_run(tmp_path: Path) -> None:
@@ -57,8 +84,8 @@ def test_history_round_trip_with_empty_fields(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert run.history == []
     rows = [
-        {"epoch": 1, "train/loss": 0.1 + 0.2, "val/loss": 1e-17, "lr": 1 / 3},
-        {"epoch": 2, "train/loss": 2.5, "lr": 0.0},
+        {"epoch": 1, "train/loss": 0.1 + 0.2, "train/acc": 0.5, "val/loss": 1e-17, "lr": 1 / 3},
+        {"epoch": 2, "train/loss": 2.5, "train/acc": 1.0, "lr": 0.0},
     ]
     run.write_results(rows)
     assert run.history == rows  # to the last bit
@@ -73,8 +100,8 @@ def test_history_round_trip_with_empty_fields(tmp_path: Path) -> None:
 )
 def test_odd_names_survive_csv(tmp_path: Path, name: str) -> None:
     run = Run(tmp_path)
-    rows = [{"path": name, "split": "train"}, {"path": "plain.png", "split": "test"}]
-    run.write_table("split.csv", ("path", "split"), rows)
+    rows = [{"path": name, "label": "a", "split": "train"}, {"path": "plain.png", "label": "b", "split": "test"}]
+    run.write_table("split.csv", ("path", "label", "split"), rows)
     assert run.split == rows
     plain = re.split(r'[\r\n"]', name)[0]
     assert os.fsencode(plain) in (tmp_path / "split.csv").read_bytes()
@@ -93,12 +120,20 @@ def test_classes_are_lines(tmp_path: Path) -> None:
 
 def test_values_come_back(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    args = {"data": os.fsdecode(b"/t\xe9"), "lr": 1e-7, "none": None, "nested": {"a": [1, 2]}}
+    args = {
+        "data": os.fsdecode(b"/t\xe9"),
+        "model": "m",
+        "recipe": "r",
+        "lr": 1e-7,
+        "none": None,
+        "nested": {"a": [1, 2]},
+    }
     run.write_args(args)
     assert run.args == args
     assert run.metrics == {}
-    run.write_json("metrics.json", {"loss": 0.1, "worst": [os.fsdecode(b"\xff.png")]})
-    assert run.metrics == {"loss": 0.1, "worst": [os.fsdecode(b"\xff.png")]}
+    needed = {"split": "val", "n": 1, "accuracy_top1": 1.0, "interval95": [0, 1], "confusion_matrix": [[1]]}
+    run.write_json("metrics.json", {**needed, "worst": [os.fsdecode(b"\xff.png")]})
+    assert run.metrics == {**needed, "worst": [os.fsdecode(b"\xff.png")]}
     json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert run.pictures == {}
     (tmp_path / "results.png").write_bytes(b"x")

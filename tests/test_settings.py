@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alexnet import settings
-from alexnet.errors import UsageError
+from alexnet.errors import ModelFileError, UsageError
 from alexnet.run import Run
 from alexnet.training import recipes
 
@@ -52,8 +52,31 @@ def test_assignments_stand_between_options_and_config(tmp_path: Path) -> None:
     assert settings.resolve({"data": "flowers17"}, None, ["batch_norm_momentum=null"])[1].batch_norm_momentum is None
 
 
-def test_paths_mean_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_bring_their_variant_and_size(digits_run: Run) -> None:
+    options, recipe = settings.resolve({"data": "flowers17", "weights": digits_run.path})
+    assert (recipe.model, recipe.imgsz, recipe.resize) == ("notebook-mnist", 28, "squash")
+    assert options.weights == digits_run.best.absolute()
+    with pytest.raises(UsageError, match="imgsz 40: the weights in"):
+        settings.resolve({"data": "flowers17", "weights": digits_run.path, "imgsz": 40})
+    with pytest.raises(ModelFileError, match="holds notebook-mnist, this run trains notebook-flowers"):
+        settings.resolve({"data": "flowers17", "weights": digits_run.path, "model": "notebook-flowers"})
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0b", "a\nb"])
+def test_a_run_is_called_by_one_name(name: str) -> None:
+    with pytest.raises(UsageError, match="the name of one folder is needed"):
+        settings.resolve({"name": name})
+
+
+@pytest.mark.parametrize("field", ["lr=.inf", "schedule.warmup=.inf", "optimizer.weight_decay=.nan"])
+def test_numbers_must_be_finite(field: str) -> None:
+    with pytest.raises(UsageError, match="finite number"):
+        settings.resolve({}, None, [field])
+
+
+def test_paths_mean_the_same_from_any_folder(digits_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(digits_run.best.read_bytes())
     (tmp_path / "pictures").mkdir()
     options, _ = settings.resolve({"data": "pictures", "data_dir": Path("sets"), "weights": Path("w.safetensors")})
     assert options.data == str(tmp_path / "pictures")
@@ -96,7 +119,6 @@ def test_folders_become_absolute(folder_of_colours: Callable[..., Path], monkeyp
             "recipe": "notebook",
             "device": "cpu",
             "freeze": "conv1-conv5",
-            "weights": "a.safetensors",
         },
         {"data": "flowers17", "model": "notebook-mnist", "protocol": "oxford-1", "exist_ok": True},
         {"data": "flowers17", "model": "notebook-mnist", "imgsz": 32, "augment": {"flip": False, "rotate": 5}},

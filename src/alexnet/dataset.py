@@ -57,27 +57,27 @@ class Dataset:
 def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
     """Open the data, decode it (once), divide it, and settle how pictures are prepared.
 
-    Weights that training starts from bring their own preparation: layers meet what they were trained on.
+    Weights that training starts from bring their own mean and deviation: layers meet what they were trained on.
 
     Errors: DataError when pictures are missing, wrong, or too many of them cannot be read.
     """
     source = sources.open_source(options.data, data_dir=options.data_dir, protocol=options.protocol, display=display)
     variant = variants.find(recipe.model)
-    if options.weights is not None:
-        preprocess = replace(weights.load(options.weights)[1].preprocess, views=recipe.views)
-    else:
-        size = recipe.imgsz or variant.input[1]
-        preprocess = Preprocess(
-            size=size,
-            resize_to=round(size * recipe.margin),
-            resize=recipe.resize,
-            channels=variant.input[0],
-            views=recipe.views,
-        )
+    size = recipe.imgsz or variant.input[1]
+    preprocess = Preprocess(
+        size=size,
+        resize_to=round(size * recipe.margin),
+        resize=recipe.resize,
+        channels=variant.input[0],
+        views=recipe.views,
+    )
     decoded = decode(source, preprocess, options, display)
     parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
     _report_missing_classes(source, parts, display)
-    if recipe.standardise and options.weights is None:
+    if options.weights is not None:
+        trained = weights.load_card(options.weights).preprocess
+        preprocess = replace(preprocess, mean=trained.mean, std=trained.std)
+    elif recipe.standardise:
         preprocess = standardised(preprocess, decoded.pixels, parts.train)
     return Dataset(source, decoded, parts, preprocess)
 

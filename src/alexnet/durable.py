@@ -20,6 +20,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
     Errors: ResourceError when the disk is full; the old file is intact and the unfinished one is removed.
     """
+    path = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

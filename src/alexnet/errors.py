@@ -55,3 +55,12 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {given!r}.{suggestion} There are: {', '.join(names)}"
+
+
+def printable(text: str) -> str:
+    r"""One line that any terminal can show: newlines, control signs and bytes that are no text become escapes.
+
+    >>> print(printable("two\nlines"))
+    two\nlines
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -148,9 +148,10 @@ def _measured(row: Row) -> dict[str, Any]:
 
 def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, environment: dict[str, Any]) -> None:
     """What is known before the first step: options, machine, classes, split, layer table, sample pictures."""
+    run.clear()
     run.write_args(settings.as_args(options, recipe))
     run.write_json("env.json", {"alexnet": __version__, **environment})
-    run.write_lines("labels.txt", data.source.classes)
+    run.write_classes(data.source.classes)
     run.write_table("split.csv", ("path", "label", "split"), data.split.rows(data.source))
     table = summarise(
         recipe.model,
@@ -166,9 +167,7 @@ def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, envi
     )
 
 
-def _finish(
-    run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: torch.device, display: Display
-) -> None:
+def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: torch.device, display: Display) -> None:
     """Judge the weights that are kept, draw the pictures, and say where everything is and what to type next."""
     state, card = weights.load(run.best)
     network.load_weights(state, run.best)

@@ -77,12 +77,15 @@ def predict_files(
         refuse_overwriting(save_csv, exist_ok)
     files = expand(paths)
     classifier = load(run, device=device, amp=amp)
+    topk = min(topk, len(classifier.classes))
     answers = []
     with display.bar("predicting", len(files)) as bar:
         for path, found in classifier.stream(files, topk, batch_size):
             answers.append(_answer(path, found, min_score))
             bar.advance()
-    folder = Run.create(project, name, exist_ok=exist_ok).path
+    made = Run.create(project, name, exist_ok=exist_ok)
+    made.refuse_trained()
+    folder = made.path
     rows = [_row(answer) for answer in answers]
     columns = (
         "path",

@@ -8,6 +8,7 @@ It travels with the weights, so that training, validation, prediction and export
 ago equal to the last bit.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -38,6 +39,21 @@ class Preprocess:
     """Divides afterwards."""
     views: int = 1
     """Views averaged in the answer: 1 the centre, 2 its mirror too, 10 also the four corners and mirrors."""
+
+    def __post_init__(self) -> None:
+        """Errors: ValueError for values that no picture can be prepared with."""
+        counts = (self.size, self.resize_to, self.channels, self.views)
+        if not all(type(number) is int for number in counts) or self.channels not in (1, 3):
+            raise ValueError(f"size, resize_to, channels and views {counts} are not what they may be")
+        if not 1 <= self.size <= self.resize_to <= 65_536 or self.views not in (1, 2, 10):
+            raise ValueError(f"size {self.size}, resize_to {self.resize_to}, views {self.views} do not go together")
+        if self.resize not in ("squash", "crop"):
+            raise ValueError(f"resize rule {self.resize!r} is neither squash nor crop")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            numbers = all(isinstance(value, float | int) and math.isfinite(value) for value in values)
+            if len(values) not in (1, self.channels) or not numbers or (name == "std" and min(values) <= 0):
+                raise ValueError(f"{name} {values} does not fit {self.channels} channels")
 
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from alexnet.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -52,6 +54,7 @@ class Display:
 
     def say(self, text: str = "") -> None:
         """Print a permanent line. A reader that has gone, or a full disk behind the log, stops nothing."""
+        text = printable(text)
         if not self.quiet:
             self._write(text + "\n")
         if self._log is None:
@@ -80,10 +83,14 @@ class Display:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f}%"),
+        )
         progress = Progress(
             *columns,
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=Console(file=self.stream, highlight=False),
             transient=True,
@@ -119,7 +126,7 @@ class Display:
                 encoding = getattr(self.stream, "encoding", None) or "ascii"
                 self.stream.write(text.encode(encoding, "replace").decode(encoding))
             self.stream.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):  # nobody reads any more, or there is no room for it
             self.quiet = True
 
 

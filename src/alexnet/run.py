@@ -6,7 +6,10 @@ Stages meet here and nowhere else: training writes a run; pictures, prediction a
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,10 +84,17 @@ class Run:
         if path.is_dir() and any(path.iterdir()) and not exist_ok:
             raise UsageError(f"{path} exists already: choose another --name, or allow it with --exist-ok")
         path.mkdir(parents=True, exist_ok=True)
-        run = cls(path)
-        for file in (*_FILES, *PICTURES.values()):  # an old run's verdict must not stand beside new weights
-            (path / file).unlink(missing_ok=True)
-        return run
+        return cls(path)
+
+    def clear(self) -> None:
+        """Remove what an earlier run has left here: its verdict must not stand beside new weights."""
+        for file in (*_FILES, *PICTURES.values()):
+            (self.path / file).unlink(missing_ok=True)
+
+    def refuse_trained(self) -> None:
+        """Errors: UsageError when this is a trained run, which nothing but training may write into."""
+        if self.best.exists() or self.last.exists():
+            raise UsageError(f"{self.path} is a trained run: choose another --name")
 
     @classmethod
     def find(cls, given: str | Path) -> "Run":
@@ -150,10 +160,11 @@ class Run:
     @property
     def args(self) -> dict[str, Any]:
         """What was asked for, defaults filled in."""
-        try:
-            return dict(yaml.safe_load(self._text("args.yaml")))
-        except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise DataError(f"{self.args_file} is damaged: restore it or train again") from error
+        with _whole(self.args_file):
+            args = dict(yaml.safe_load(self._text("args.yaml")))
+            if missing := {"data", "model", "recipe"} - args.keys():
+                raise KeyError(*missing)
+            return args
 
     @property
     def history(self) -> list[Row]:
@@ -161,41 +172,58 @@ class Run:
         if not self.results_file.is_file():
             return []
         rows = []
-        for row in csv.DictReader(io.StringIO(self.results_file.read_text(encoding="utf-8"))):
-            numbers = {key: float(value) for key, value in row.items() if value not in ("", None)}
-            rows.append({**numbers, "epoch": int(numbers["epoch"])})
+        with _whole(self.results_file):
+            for row in self.read_table("results.csv"):
+                numbers = {key: float(value) for key, value in row.items() if value not in ("", None)}
+                for column in ("train/loss", "train/acc"):
+                    numbers[column]  # a row without them is none
+                rows.append({**numbers, "epoch": int(numbers["epoch"])})
         return rows
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The verdict (metrics.json); empty before there is one."""
         file = self.path / "metrics.json"
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+        if not file.exists():
+            return {}
+        with _whole(file):
+            metrics = dict(json.loads(self._text("metrics.json")))
+            if missing := {"split", "n", "accuracy_top1", "interval95", "confusion_matrix"} - metrics.keys():
+                raise KeyError(*missing)
+            return metrics
 
     @property
     def classes(self) -> list[str]:
-        """Class names in the order of the network's outputs (labels.txt)."""
+        """Class names in the order of the network's outputs (labels.txt); line ends are escaped."""
         return self._text("labels.txt").removesuffix("\n").split("\n")  # splitlines knows more ends of lines
 
     @property
     def split(self) -> list[dict[str, str]]:
         """The rows of split.csv: path, label, split."""
-        return self.read_table("split.csv")
+        return self.read_table("split.csv", ("path", "label", "split"))
 
     @property
     def predictions(self) -> list[dict[str, str]]:
         """The rows of predictions.csv."""
-        return self.read_table("predictions.csv")
+        return self.read_table("predictions.csv", ("path", "label", "predicted", "score", "correct"))
 
     @property
     def thumbnails(self) -> dict[str, NDArray[Any]]:
         """Arrays by name; see `thumbnails_file`."""
-        with np.load(self.thumbnails_file, allow_pickle=False) as arrays:
+        with (
+            _whole(self.thumbnails_file),
+            self.thumbnails_file.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             return dict(arrays)
 
-    def read_table(self, name: str) -> list[dict[str, str]]:
-        """A CSV file of this run. Errors: DataError when it is missing."""
-        return list(csv.DictReader(io.StringIO(self._text(name, newline=""), newline="")))
+    def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+        """A CSV file of this run. Errors: DataError when it is missing, or lacks one of `columns`."""
+        with _whole(self.path / name):
+            rows = list(csv.DictReader(io.StringIO(self._text(name, newline=""), newline="")))
+            if not rows or any(row.get(column) is None for row in rows for column in columns):
+                raise KeyError(name)
+            return rows
 
     def _text(self, name: str, newline: str | None = None) -> str:
         """A text file of this run. Errors: DataError when it is missing."""
@@ -219,6 +247,10 @@ class Run:
         """Write a JSON file of this run."""
         durable.write_json(self.path / name, values)
 
+    def write_classes(self, names: Iterable[str]) -> None:
+        """Write labels.txt, one name a line; line ends inside a name become escapes."""
+        self.write_lines("labels.txt", (name.replace("\n", "\\n").replace("\r", "\\r") for name in names))
+
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Write a text file of this run, one item a line."""
         durable.write_text(self.path / name, "".join(f"{line}\n" for line in lines))
@@ -234,8 +266,20 @@ class Run:
         durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **everything))
 
 
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Turn what a damaged file leads to into a DataError that names it."""
+    try:
+        yield
+    except (yaml.YAMLError, csv.Error, zipfile.BadZipFile, EOFError, LookupError, RecursionError, TypeError,
+            ValueError, zlib.error) as error:  # fmt: skip
+        raise DataError(f"{file} is damaged or not whole: restore it or train again") from error
+
+
 def refuse_overwriting(file: Path, exist_ok: bool) -> None:
     """Errors: UsageError when `file` exists and `exist_ok` was not said."""
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no regular file: choose another name")
     if file.exists() and not exist_ok:
         raise UsageError(f"{file} exists already: choose another name, or allow it with --exist-ok")
 

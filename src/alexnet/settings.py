@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from alexnet import weights
 from alexnet.data.sources import list_datasets
-from alexnet.errors import UsageError
+from alexnet.errors import ModelFileError, UsageError
 from alexnet.run import Run
 from alexnet.training import recipes
 from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
@@ -22,7 +23,7 @@ from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
 class Options(BaseModel):
     """What belongs to one run and its machine, and not to the recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = "digits"
     """A named set, a folder or a CSV file."""
@@ -49,6 +50,13 @@ class Options(BaseModel):
     name: str | None = None
     exist_ok: bool = False
 
+    @field_validator("name")
+    @classmethod
+    def _one_folder(cls, name: str | None) -> str | None:
+        if name is not None and (not name.isprintable() or name in ("", ".", "..") or set(name) & set("/\\")):
+            raise ValueError("the name of one folder is needed")
+        return name
+
 
 SHORTHANDS = {"lr": ("optimizer", "lr")}
 
@@ -71,15 +79,35 @@ def resolve(
         options = Options.model_validate({k: v for k, v in everything.items() if k in Options.model_fields})
     except ValidationError as error:
         raise UsageError(explained(error)) from error
-    name = str(everything.get("recipe", "modern"))
-    if filed.get("recipe", name) != name:
+    name = str(everything.get("recipe") or "modern")
+    if filed.get("recipe") not in (None, name):
         raise UsageError(f"--config {config} is for recipe {filed['recipe']}: leave out --recipe, or take another file")
     options = _with_whole_paths(options)
     base = recipes.find(name, options.data)
-    if everything.get("model", base.model) != base.model and "imgsz" not in everything:
+    if options.weights is not None:
+        base = _as_trained(base, options.weights, everything)
+    elif everything.get("model", base.model) != base.model and "imgsz" not in everything:
         base = base.model_copy(update={"imgsz": None})  # another variant comes with its own size
     fields = Recipe.model_fields.keys() - {"name"}  # `name` is the run's
     return options, merged(base, *({k: v for k, v in part.items() if k in fields} for part in ranked))
+
+
+def _as_trained(base: Recipe, file: Path, asked: Mapping[str, Any]) -> Recipe:
+    """The recipe with the variant, and the size and cut of pictures, that the weights in `file` were trained with.
+
+    Errors: ModelFileError when another variant was asked for; UsageError for another size or cut.
+    """
+    card = weights.load_card(file)
+    if asked.get("model", card.variant) != card.variant:
+        raise ModelFileError(
+            f"{file} holds {card.variant}, this run trains {asked['model']}: use --model {card.variant}"
+        )
+    prepared = card.preprocess
+    brought = {"imgsz": prepared.size, "resize": prepared.resize, "margin": prepared.resize_to / prepared.size}
+    for field, value in brought.items():
+        if asked.get(field) not in (None, value):
+            raise UsageError(f"{field} {asked[field]}: the weights in {file} were trained with {value}, leave it out")
+    return base.model_copy(update={"model": card.variant, **brought})
 
 
 def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
@@ -95,8 +123,13 @@ def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
 def _with_whole_paths(options: Options) -> Options:
     """Paths that mean the same from any folder; `last` becomes the run it means now."""
     changes: dict[str, Any] = {}
-    if options.data not in list_datasets() and Path(options.data).expanduser().exists():
-        changes["data"] = str(Path(options.data).expanduser().absolute())
+    if not options.data:
+        raise UsageError("the data have no name: give a named set, a folder or a CSV file")
+    try:
+        if options.data not in list_datasets() and Path(options.data).expanduser().exists():
+            changes["data"] = str(Path(options.data).expanduser().absolute())
+    except (RuntimeError, ValueError, OSError) as error:  # no such user, a NUL, a name too long
+        raise UsageError(f"{options.data} cannot be a path: {error}") from error
     if options.data_dir is not None:
         changes["data_dir"] = options.data_dir.expanduser().absolute()
     if options.weights is not None:
@@ -121,7 +154,7 @@ def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold fields and values, as a run's args.yaml does")

@@ -55,8 +55,9 @@ def validate(
         precision=classifier.precision,
     )
     made = Run.create(project, name, exist_ok=exist_ok)
+    made.refuse_trained()
     made.write_args({**run.args, "data": judged.source.name, "weights": str(run.best)})
-    made.write_lines("labels.txt", classifier.classes)
+    made.write_classes(classifier.classes)
     figures = verdict.record(made, judged, result, weights=str(run.best), precision=classifier.precision)
     if save_csv is not None:
         write_csv(save_csv, PREDICTION_COLUMNS, result.rows())
@@ -78,7 +79,7 @@ def _own_data(run: Run, classifier: Classifier, data_dir: Path | None, display: 
     store = dataset.decode(source, classifier.card.preprocess, options, display)
     number = {name: index for index, name in enumerate(source.names)}
     usable = set(store.usable.tolist())
-    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
     for row in run.split:
         index = number.get(row["path"])
         if index is None or index not in usable:
@@ -86,8 +87,10 @@ def _own_data(run: Run, classifier: Classifier, data_dir: Path | None, display: 
         if source.classes[source.labels[index]] != row["label"]:
             raise DataError(f"{row['path']} was {row['label']} when {run.path} was trained and is no longer")
         for part in row["split"].split("+"):
-            parts[part].append(index)
-    train, val, test = (np.array(parts[part], dtype=np.int64) for part in ("train", "val", "test"))
+            if part not in parts or index in parts[part]:
+                raise DataError(f"{run.path / 'split.csv'} is damaged: {row['path']} is in {row['split']!r}, or twice")
+            parts[part][index] = None
+    train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
     return Dataset(source, store, Split(train, val, test, "split.csv"), classifier.card.preprocess)
 
 

@@ -1,7 +1,8 @@
 """Weights on disk: safetensors with a card that says what they are, and config.json beside them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,13 @@ class Card:
             raise ValueError(f"format {metadata['format']!r}, this version reads {FORMAT!r}")
         preprocess = json.loads(metadata["preprocess"])
         preprocess.pop("channel_order", None)
+        classes = json.loads(metadata["classes"])
+        named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+        if not named or not classes or len(set(classes)) < len(classes):
+            raise ValueError("the class names are no list of different names")
         return cls(
             variant=metadata["variant"],
-            classes=tuple(json.loads(metadata["classes"])),
+            classes=tuple(classes),
             preprocess=Preprocess.from_dict(preprocess),
             recipe=metadata["recipe"],
             measured=json.loads(metadata["measured"]),
@@ -90,19 +95,38 @@ def load(path: Path) -> tuple[dict[str, Tensor], Card]:
 
     Errors: ModelFileError when the file is missing, damaged or not ours.
     """
+    with _opened(path) as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return state, _card(path, file.metadata())
+
+
+def load_card(path: Path) -> Card:
+    """The card alone. Errors: ModelFileError as for `load`."""
+    with _opened(path) as file:
+        return _card(path, file.metadata())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise ModelFileError(f"no weights file at {path}: give a run directory, a .safetensors file or 'last'")
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
+    try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            yield file
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path} is damaged or no safetensors file ({error}). Train again or restore it"
         ) from error
+
+
+def _card(path: Path, metadata: Mapping[str, str] | None) -> Card:
     try:
-        return state, Card.from_metadata(metadata)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        return Card.from_metadata(metadata or {})
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileError(
             f"{path} holds tensors but not this program's description of them ({error}). "
             "Only weights written by 'alexnet train' can be used"

@@ -94,7 +94,7 @@ def test_unknown_verb(tmp_path: Path) -> None:
     result = installed("trian", cwd=tmp_path)
     assert result.code == 2
     assert result.out == ""
-    assert result.err.splitlines()[-1].startswith("Error: unknown command 'trian'. Did you mean 'train'?")
+    assert result.error.startswith("error: unknown command 'trian'. Did you mean 'train'?")
     assert "Traceback" not in result.err
 
 
@@ -298,5 +298,5 @@ def test_odd_file_names_survive_the_whole_way(
     assert {row["path"] for row in run.split} == {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
     again = call("val", run.path, "--device", "cpu")
     assert again.code == 0
-    assert "bl?" in again.out
+    assert "bl\\udce9" in again.out
     assert call("predict", run.path, folder, "--device", "cpu").code == 0

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from alexnet.data.batches import Batches
 from alexnet.errors import DivergedError
+from alexnet.judging.metrics import Tally
 from alexnet.models.network import create_model
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
@@ -137,6 +138,12 @@ def test_a_loss_that_is_no_number_stops_and_is_not_saved() -> None:
 def test_weights_that_break_in_the_last_step_are_noticed_as_well() -> None:
     with pytest.raises(DivergedError, match="not finite"):
         train(small(epochs=1, batch_size=60, optimizer={"name": "sgd", "lr": 1e40}, schedule={"warmup": 0}), val=False)
+
+
+def test_an_epoch_that_cannot_be_judged_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alexnet.training.loop.evaluate", lambda *_: Tally(30, float("nan"), 0, 0))
+    with pytest.raises(DivergedError, match="epoch 1"):
+        train(small())
 
 
 def test_bf16_and_float32_agree_within_bf16s_precision() -> None:

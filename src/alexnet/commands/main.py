@@ -12,7 +12,7 @@ import traceback
 import click
 
 from alexnet import __version__
-from alexnet.errors import AlexNetError
+from alexnet.errors import AlexNetError, printable, unknown
 
 VERBS = {
     "train": "Train on a named set, a folder or a CSV file; leaves a run directory.",
@@ -50,8 +50,6 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from alexnet.errors import unknown
-
             raise click.UsageError(unknown("command", args[0], VERBS), ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -77,6 +75,8 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and leave the process with the right code."""
+    if sys.stdout is None:  # closed by whoever called
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):  # signs that a terminal or pipe cannot show stop nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -84,8 +84,13 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = f" (see '{context.command_path} --help')" if context else ""
+        _tell(error, error.format_message().rstrip(".") + where)
         code = error.exit_code
     except AlexNetError as error:
         _tell(error, str(error))
@@ -118,4 +123,4 @@ def _tell(error: BaseException, message: str) -> None:
     if os.environ.get("ALEXNET_DEBUG"):
         traceback.print_exception(error)
     label = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
-    click.echo(label + message, err=True)
+    click.echo(label + printable(message), err=True)

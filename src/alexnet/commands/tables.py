@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from alexnet.errors import printable
+
 if TYPE_CHECKING:
     from alexnet.predict_files import Answer
 
@@ -59,12 +61,18 @@ def _cell(value: Any) -> str:  # noqa: ANN401 (any plain value)
 
 
 def _text(value: str) -> str:
-    """Plain text for rich: no markup in it, and bytes that are not UTF-8 replaced."""
-    return escape(value.encode("utf-8", "replace").decode("utf-8"))
+    """Plain text for rich: no markup in it, no control signs, no bytes that are no text."""
+    return escape(printable(value))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave to `main` what happens when nobody reads."""
+        raise BrokenPipeError
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # files and pipes have no edge to fold at
     return console

@@ -17,7 +17,7 @@ from alexnet.preprocess import GREY
 class Augment(BaseModel):
     """What training pictures go through. The defaults change nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     crop_area: tuple[float, float] = (1.0, 1.0)
     """Share of the stored picture's area that a random crop keeps, from and to; (1, 1): the centre crop."""

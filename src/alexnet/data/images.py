@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from alexnet.errors import DataError
+from alexnet.errors import DataError, printable
 
 MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a gigabyte once decoded
 SUFFIXES = frozenset(
@@ -74,7 +74,7 @@ def read(source: Path | bytes, name: str | None = None) -> NDArray[np.uint8]:
 
     Errors: DataError naming the picture and what is wrong with it.
     """
-    shown = _printable(name or (str(source) if isinstance(source, Path) else "picture"))
+    shown = printable(name or (str(source) if isinstance(source, Path) else "picture"))
     try:
         with without_warnings():
             if isinstance(source, Path):
@@ -136,11 +136,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _from_grey(values: NDArray[np.float64]) -> Image.Image:
     values = np.nan_to_num(values)  # a float file may hold what is no number: black
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
-
-
-def _printable(name: str) -> str:
-    """One line that any terminal can show: newlines and bytes that are no text are written as escapes."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
 def _reason(error: BaseException) -> str:

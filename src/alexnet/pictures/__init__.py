@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from alexnet import durable
+from alexnet.errors import DataError
 from alexnet.pictures import confusion, curves, grids
 from alexnet.run import PICTURES, Run
 
@@ -27,7 +28,10 @@ def draw(run: Run) -> dict[str, Path]:
     """Draw and save every picture for which the run has what it takes; returns them by name."""
     drawn = {}
     for name, figure_of in _DRAWN.items():
-        figure = figure_of(run)
+        try:
+            figure = figure_of(run)
+        except (LookupError, TypeError, ValueError) as error:  # its files contradict one another
+            raise DataError(f"{name} of {run.path} cannot be drawn: its files are damaged or not whole") from error
         if figure is not None:
             drawn[name] = save(figure, run.path / PICTURES[name])
     return drawn

@@ -113,6 +113,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         }
         if val is not None:
             tally = evaluate(network, val, preprocess, setting.precision, world.total)
+            _refuse_divergence(network, epoch, tally.loss, recipe)
             row |= _validation_columns(tally, network.classes)
         row["time"] = time.perf_counter() - started
 

@@ -10,7 +10,7 @@ from torch import nn
 class Optimizer(BaseModel):
     """Which rule, and its numbers; those that a rule does not know are ignored by it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["sgd", "adadelta", "adamw"]
     lr: float = Field(gt=0)

@@ -19,7 +19,7 @@ from alexnet.training.schedules import Schedule
 class Recipe(BaseModel):
     """What is trained and how. Durations are in epochs; the loop turns them into steps once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     """The name it was found by, such as `notebook` or `modern`."""
@@ -83,7 +83,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--set wants FIELD=VALUE, such as optimizer.lr=0.02, not {text!r}")
         try:
             parsed = _number(yaml.safe_load(value))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise UsageError(f"--set {text!r}: the value cannot be read") from error
         *path, last = name.strip().split(".")
         place = values

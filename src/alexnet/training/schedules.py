@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Schedule(BaseModel):
     """How the learning rate moves."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["constant", "cosine"] = "constant"
     warmup: float = Field(0.0, ge=0)

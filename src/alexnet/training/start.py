@@ -27,9 +27,9 @@ def prepare(
         set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     if weights_from is not None:
         start_from(network, classes, weights_from, display)
-    if frozen and weights_from is None:
+    if frozen is not None and weights_from is None:
         raise UsageError(f"--freeze {frozen} keeps layers as they are, which needs --weights: fresh ones know nothing")
-    return freeze(network, frozen) if frozen else ()
+    return freeze(network, frozen) if frozen is not None else ()
 
 
 def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
@@ -86,8 +86,8 @@ def frozen_layers(freeze: str, children: list[str]) -> tuple[str, ...]:
     stages = [name for name in children if name.startswith(("conv", "fc"))]
     chosen: set[str] = set()
     for item in freeze.split(","):
-        first, _, last = item.strip().partition("-")
-        last = last or first
+        first, to, last = item.strip().partition("-")
+        last = last if to else first
         for name in (first, last):
             if name not in stages:
                 raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(stages)}")

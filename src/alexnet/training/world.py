@@ -31,7 +31,10 @@ class World:
         except (KeyError, ValueError) as error:
             raise UsageError(f"torchrun's variables are not whole ({error}): start with torchrun -m alexnet") from error
         if world.size > 1 and not distributed.is_initialized():
-            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            try:
+                distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            except ValueError as error:
+                raise UsageError(f"the other processes cannot be found ({error}): start with torchrun") from error
         return world
 
     @property

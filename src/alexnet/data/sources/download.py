@@ -14,7 +14,10 @@ from alexnet.progress import Bar, Display
 
 def cache_folder() -> Path:
     """The user's cache directory for this program."""
-    return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
+    try:
+        return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
+    except RuntimeError as error:
+        raise DataError("there is no home directory to keep decoded pictures in: set XDG_CACHE_HOME or HOME") from error
 
 
 def data_folder(data_dir: Path | None = None) -> tuple[Path, bool]:

@@ -118,7 +118,7 @@ def _pictures_below(folder: Path) -> list[str]:
     """
     names: list[str] = []
     entered = {_identity(above) for above in (*folder.absolute().parents, *folder.resolve().parents)}
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         identity = _identity(Path(place))
         if identity in entered:
             folders.clear()
@@ -129,6 +129,10 @@ def _pictures_below(folder: Path) -> list[str]:
             if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
                 names.append((Path(place) / name).relative_to(folder).as_posix())
     return sorted(names)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}. Mend its permissions or move it away")
 
 
 def _identity(folder: Path) -> tuple[int, int]:

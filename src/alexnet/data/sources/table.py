@@ -44,6 +44,8 @@ def load(path: Path) -> Source:
         split = (row.get("split") or "").strip().lower()
         if not name or not label:
             raise DataError(f"{path}, line {reader.line_num}: path or label is missing")
+        if "\0" in name:
+            raise DataError(f"{path}, line {reader.line_num}: the path holds a NUL")
         if any(row.get(None) or []):
             raise DataError(f"{path}, line {reader.line_num}: more fields than the header has; quote the commas")
         if split not in _SPLITS:
