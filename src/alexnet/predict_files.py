@@ -157,5 +157,6 @@ def _draw(answers: list[Answer], classifier: Classifier, file: Path) -> None:
     fit = Preprocess(size=size, resize_to=size, resize=classifier.card.preprocess.resize)
     drawn: NDArray[np.uint8] = np.stack([fit.fit(images.read(answer.path)) for answer in answered])
     captions = [f"{answer.predictions[0]['label']}  {answer.predictions[0]['score']:.0%}" for answer in answered]
-    heading = f"Predictions of {classifier.card.variant}"
+    count = sum(answer.error is None for answer in answers)
+    heading = "Predictions" if count <= grids.COUNT else f"Predictions, the first {grids.COUNT} of {count:,} pictures"
     pictures.save(grids.grid(drawn, captions, heading), file)

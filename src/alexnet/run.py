@@ -109,6 +109,8 @@ class Run:
                 raise UsageError("there is no trained run below runs/train yet: start one with 'alexnet train'")
             return cls(runs[-1].parent.parent)
         run = cls(given)
+        if not run.args_file.is_file() and Path(given).name == str(given):
+            run = cls(Path("runs/train") / given)  # a run's name alone
         if not run.args_file.is_file():
             raise UsageError(f"{given} is no run directory (it has no args.yaml): give one, or 'last'")
         return run

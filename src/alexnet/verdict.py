@@ -50,7 +50,7 @@ def record(run: Run, data: Dataset, verdict: Verdict, **facts: Any) -> dict[str,
     figures = {**facts, **verdict.figures()}
     run.write_json("metrics.json", figures)
     run.write_table("predictions.csv", PREDICTION_COLUMNS, verdict.rows())
-    chosen = np.sort(np.random.default_rng(0).permutation(len(verdict.names))[: grids.COUNT])
+    chosen = np.random.default_rng(0).permutation(len(verdict.names))[: grids.COUNT]
     arrays: dict[str, NDArray[Any]] = {}
     for name, positions in (("predictions", chosen), ("worst", verdict.by_loss()[: grids.COUNT])):
         arrays[name] = thumbnails(data.store.pixels[verdict.indices[positions]])

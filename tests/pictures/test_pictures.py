@@ -110,7 +110,7 @@ def test_right_is_green_and_wrong_is_red(tmp_path: Path, figure_of: object) -> N
     for number, axes in enumerate(shown):
         wrong = number % 4 == 0 or figure_of is grids.worst
         assert axes.xaxis.label.get_color() == (style.WRONG if wrong else style.RIGHT)
-        assert ("\nis " in axes.get_xlabel()) is wrong
+        assert ("\nit is " in axes.get_xlabel()) is wrong
         assert "90%" in axes.get_xlabel()
 
 

@@ -34,16 +34,17 @@ def test_warmup_is_counted_in_epochs() -> None:
     assert found[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8], abs=1e-12)
     assert found[4] == 1
     assert found[12] == pytest.approx(0.5, abs=1e-12)  # half of the 16 steps after the warm-up
-    assert factors(Schedule(warmup=0.5), 4, 4) == pytest.approx([1 / 3, 2 / 3, 1, 1], abs=1e-12)
+    assert factors(Schedule(warmup=0.5), 12, 4)[:3] == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-12)
 
 
-def test_warmup_longer_than_the_run() -> None:
-    found = factors(Schedule(name="cosine", warmup=10), 4, 2)
-    assert found == pytest.approx([0.25, 0.5, 0.75, 1], abs=1e-12)
+def test_warmup_takes_at_most_a_fifth_of_the_run() -> None:
+    found = factors(Schedule(name="cosine", warmup=10), 10, 2)
+    assert found[:3] == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-12)
+    assert factors(Schedule(name="cosine", warmup=10), 4, 2)[0] == 1
     assert factors(Schedule(name="cosine", warmup=10), 1, 1) == [1]
 
 
-@pytest.mark.parametrize("warmup", [0, 1, 3])
+@pytest.mark.parametrize("warmup", [0, 1, 2])
 def test_rises_then_falls(warmup: int) -> None:
     found = factors(Schedule(name="cosine", warmup=warmup), 50, 5)
     top = found.index(max(found))

@@ -52,7 +52,7 @@ NOTEBOOK_FLOWERS = Variant(
     },
     init="glorot-uniform",
     parameters=24_834_833,
-    note="batch norm after every pool, unpadded convolutions, no groups",
+    note="batch norm after every stage but the last, only conv2 padded",
 )
 
 NOTEBOOK_MNIST = Variant(
@@ -68,7 +68,7 @@ NOTEBOOK_MNIST = Variant(
     },
     init="glorot-uniform",
     parameters=225_034,
-    note="two convolutions for small pictures; the notebook calls it AlexNet, it is a much smaller net",
+    note="two convolutions; far smaller than an AlexNet",
     keras_activations="arguments",
 )
 

@@ -58,8 +58,9 @@ def _panel(axes: Axes, run: Run, quantity: str, label: str) -> None:
         axes.set_ylim(0, 1.02)  # the notebook's 0.5 to 1 hid its validation curve
     else:
         axes.set_ylim(bottom=0)
-    axes.set_xlim(left=min(epochs) - 0.02 * len(epochs), right=max(epochs) + 0.02 * len(epochs))
+    margin = max(0.02 * len(epochs), 0.5 if len(epochs) == 1 else 0)
+    axes.set_xlim(left=min(epochs) - margin, right=max(epochs) + margin)
     axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend(frameon=False)
     style.plain(axes)

@@ -43,7 +43,7 @@ def _judged(run: Run, name: str, heading: str) -> Figure | None:
     rows = [table[position] for position in arrays[f"{name}_rows"]]
     right = [row["correct"] == "True" for row in rows]
     captions = [
-        f"{row['predicted']}  {float(row['score']):.0%}" + ("" if good else f"\nis {row['label']}")
+        f"{row['predicted']}  {float(row['score']):.0%}" + ("" if good else f"\nit is {row['label']}")
         for row, good in zip(rows, right, strict=True)
     ]
     colours = [style.RIGHT if good else style.WRONG for good in right]
@@ -54,9 +54,13 @@ def _judged(run: Run, name: str, heading: str) -> Figure | None:
 
 def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: Sequence[str] | None = None) -> Figure:
     """Pictures, uint8 (N, S, S, C), up to 25 of them, each with its caption below; grey ones black on white."""
-    figure = Figure(figsize=(10, 11), dpi=100, layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(heading, 90)), size=13, color=style.INK, parse_math=False)
-    _fill(figure.subplots(SIDE, SIDE), pixels, captions, colours)
+    count = max(1, min(len(pixels), COUNT))
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    width = 2 * SIDE if columns > 2 else 3.2 * columns  # a few pictures are drawn larger, not lost on a page
+    figure = Figure(figsize=(width, width / columns * rows * 1.06 + 0.5), dpi=100, layout="constrained")
+    figure.suptitle(textwrap.fill(heading, 100 if columns > 2 else 34 * columns), size=12, color=style.INK)
+    _fill(figure.subplots(rows, columns, squeeze=False), pixels, captions, colours)
     return figure
 
 

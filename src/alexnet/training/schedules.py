@@ -13,7 +13,7 @@ class Schedule(BaseModel):
 
     name: Literal["constant", "cosine"] = "constant"
     warmup: float = Field(0.0, ge=0)
-    """Epochs of linear rise at the start."""
+    """Epochs of linear rise at the start; at most a fifth of the run."""
     floor: float = Field(0.0, ge=0, le=1)
     """cosine: the factor that is reached at the end."""
 
@@ -24,7 +24,7 @@ def factor(settings: Schedule, step: int, steps: int, steps_per_epoch: int) -> f
     >>> [round(factor(Schedule(name="cosine"), step, 4, 2), 3) for step in range(4)]
     [1.0, 0.854, 0.5, 0.146]
     """
-    warmup = min(round(settings.warmup * steps_per_epoch), steps - 1)
+    warmup = min(round(settings.warmup * steps_per_epoch), steps // 5)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if settings.name == "constant":

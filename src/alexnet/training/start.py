@@ -6,7 +6,7 @@ from torch import nn
 
 from alexnet import weights
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.models.network import AlexNet
+from alexnet.models.network import AlexNet, parameter_count
 from alexnet.progress import Display
 from alexnet.training.recipe import Recipe
 
@@ -29,7 +29,11 @@ def prepare(
         start_from(network, classes, weights_from, display)
     if frozen is not None and weights_from is None:
         raise UsageError(f"--freeze {frozen} keeps layers as they are, which needs --weights: fresh ones know nothing")
-    return freeze(network, frozen) if frozen is not None else ()
+    names = freeze(network, frozen) if frozen is not None else ()
+    if names:
+        trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+        display.say(f"{frozen} stand still: {trained:,} of {parameter_count(network):,} parameters are trained")
+    return names
 
 
 def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:

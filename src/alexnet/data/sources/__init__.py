@@ -70,7 +70,7 @@ def open_source(
         raise DataError(
             f"{path} does not exist: give a folder of class folders, a CSV file, or one of {list_datasets()}"
         )
-    raise UsageError(unknown("data set", name, _NAMED) + ", or a folder of your own pictures")
+    raise UsageError(f"no folder or file {name!r} is here, and {unknown('data set', name, _NAMED)}")
 
 
 __all__ = ["Source", "describe_datasets", "list_datasets", "open_source"]
