@@ -171,6 +171,7 @@ def test_what_follows_the_store_does_not_make_another(
     source = open_source(folder_of_colours(count=2))
     opened(source, tmp_path / "cache")
     opened(undecodable(source), tmp_path / "cache", Preprocess.from_dict(RULE.to_dict() | other))
+    assert len(stores(tmp_path / "cache")) == 1
 
 
 def _cut(file: Path, share: float) -> None:
