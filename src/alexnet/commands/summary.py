@@ -1,5 +1,8 @@
 """alexnet summary MODEL: a network's layer table."""
 
+import shutil
+import sys
+
 import click
 
 from alexnet.commands import options
@@ -35,4 +38,5 @@ def command(
     if as_json:
         options.print_json(table.to_dict())
     else:
-        click.echo(as_text(table))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # files have no edge
+        click.echo(as_text(table, width))

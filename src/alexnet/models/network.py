@@ -3,15 +3,15 @@
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import variants
-from alexnet.models.layers import Dense, Flatten, Layer, MaxPool, ReLU, Shape
+from alexnet.models.initial import init_weights
+from alexnet.models.layers import Conv, Dense, Flatten, Layer, MaxPool, ReLU, Shape
 from alexnet.models.variants import Variant
 from alexnet.preprocess import Preprocess
 
@@ -29,8 +29,9 @@ class Placed:
 def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
     """Every layer of `variant` for pictures of `shape` (C, H, W), by arithmetic alone.
 
-    The layer with weights carries its stage's name (conv1, fc6); what follows is named by kind and the
-    stage's number (relu1, pool1, bn1, drop6).
+    The layer with weights carries its stage's name (conv1, fc6); what belongs to it is named by kind and the
+    stage's number (relu1, pool1, bn1, drop6). Where a convolution and a dense layer share a number, the
+    convolution's say so (relu_conv6).
 
     Errors: UsageError when the picture is too small for it, with the smallest side that would do.
     """
@@ -51,16 +52,29 @@ def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
 def _walk(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
     placed = []
     for stage, layers in variant.stages.items():
-        number = stage.lstrip("convf")
         for layer in _with_flatten(layers, flat=len(shape) == 1):
             if isinstance(layer, Dense) and layer.units is None:
                 layer = Dense(classes)  # noqa: PLW2901 (filled in here, once)
-            name = stage if stage.startswith(layer.kind) else f"{layer.kind}{number}"
-            name = layer.kind if isinstance(layer, Flatten) else name
+            elif isinstance(layer, Conv) and layer.filters is None:
+                layer = replace(layer, filters=classes)  # noqa: PLW2901
             output = layer.output(shape)
-            placed.append(Placed(name, layer, shape, output))
+            placed.append(Placed(_name(layer, stage, variant), layer, shape, output))
             shape = output
+    if len(shape) > 1:
+        placed.append(Placed("flatten", Flatten(), shape, Flatten().output(shape)))
+    names = [each.name for each in placed]
+    assert len(set(names)) == len(names), f"{variant.name}: two layers of one name among {names}"
     return placed
+
+
+def _name(layer: Layer, stage: str, variant: Variant) -> str:
+    if isinstance(layer, Flatten):
+        return layer.kind
+    if isinstance(layer, Conv | Dense):
+        return stage
+    number = stage.lstrip("convfiput") or "0"
+    shared = stage.startswith("conv") and f"fc{number}" in variant.stages
+    return f"{layer.kind}_{stage}" if shared else f"{layer.kind}{number}"
 
 
 def _with_flatten(layers: tuple[Layer, ...], flat: bool) -> Iterator[Layer]:
@@ -83,7 +97,12 @@ class AlexNet(nn.Module):
         for each in self.layers:
             self.add_module(each.name, each.layer.module(each.input))
         self._order = _execution_order(self.layers)
-        init_weights(self)
+        init_weights(self, variant.init)
+
+    @property
+    def head(self) -> str:
+        """The name of the layer that gives one value a class."""
+        return next(each.name for each in reversed(self.layers) if isinstance(each.layer, Conv | Dense))
 
     def on(self, device: torch.device) -> "AlexNet":
         """Move to `device`, kernels channels last in memory, as convolutions like it."""
@@ -98,6 +117,11 @@ class AlexNet(nn.Module):
 
         Errors: ModelFileError naming the first tensor that does not match.
         """
+        self.refuse_misfits(state, origin)
+        self.load_state_dict(state)
+
+    def refuse_misfits(self, state: dict[str, Tensor], origin: object) -> None:
+        """Errors: ModelFileError naming the first tensor whose name or shape does not match."""
         wanted = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
         given = {name: tuple(tensor.shape) for name, tensor in state.items()}
         for name in [*wanted, *sorted(given.keys() - wanted.keys())]:
@@ -106,7 +130,6 @@ class AlexNet(nn.Module):
                     f"{origin} does not fit {self.variant.name}: {name} is {given.get(name, 'missing')}, "
                     f"{wanted.get(name, 'nothing')} is expected"
                 )
-        self.load_state_dict(state)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch. The children run one after another, in their order (see `_execution_order`)."""
@@ -129,22 +152,6 @@ def _execution_order(layers: list[Placed]) -> list[str]:
     return names
 
 
-def init_weights(network: AlexNet) -> None:
-    """Fill every weight and bias as the variant's source does.
-
-    | scheme         | weights                                             | biases |
-    |----------------|-----------------------------------------------------|--------|
-    | glorot-uniform | U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Keras)  | 0      |
-
-    Batch norm starts with scale 1, shift 0, mean 0, variance 1 everywhere.
-    """
-    fill = {"glorot-uniform": nn.init.xavier_uniform_}[network.variant.init]
-    for module in network.children():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            fill(module.weight)
-            nn.init.zeros_(cast(Tensor, module.bias))
-
-
 def create_model(
     name: str,
     *,
@@ -159,8 +166,11 @@ def create_model(
     >>> create_model("notebook-mnist")(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
 
-    Errors: UsageError for an unknown name, or a size that leaves nothing of a picture.
+    Errors: UsageError for an unknown name, numbers below 1, or a size that leaves nothing of a picture.
     """
+    for what, given in (("num_classes", num_classes), ("in_channels", in_channels), ("image_size", image_size)):
+        if given is not None and (type(given) is not int or given < 1):
+            raise UsageError(f"{what} must be a whole number from 1 up, not {given!r}")
     variant = variants.find(name)
     channels, height, width = variant.input
     if image_size is not None:

@@ -1,17 +1,24 @@
 """The layer table: rows as data; printing them is another matter."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from alexnet.models import variants
-from alexnet.models.layers import BatchNorm, Conv, Dense, Layer, ReLU, Shape
+from alexnet.models.arithmetic import counts, multiply_adds, side, sight
+from alexnet.models.layers import Layer, Shape
 from alexnet.models.network import Placed, place
+from alexnet.models.variants import Variant
 
 Style = Literal["torch", "keras"]
 
 _KERAS_TYPES = {
     "conv": ("Conv2D", "conv2d"),
     "relu": ("Activation", "activation"),
+    "tanh": ("Activation", "activation"),
+    "norm": ("LocalResponseNormalization", "local_response_normalization"),
+    "mapnorm": ("MapNormalization", "map_normalization"),
+    "avgpool": ("AdaptiveAveragePooling2D", "adaptive_average_pooling2d"),
     "pool": ("MaxPooling2D", "max_pooling2d"),
     "bn": ("BatchNormalization", "batch_normalization"),
     "flatten": ("Flatten", "flatten"),
@@ -29,6 +36,14 @@ class Row:
     shape: Shape
     parameters: int
     trainable: int
+    multiply_adds: int = 0
+    """For one picture; biases, norms and pooling are not counted, as the sources do not."""
+    receptive_field: int | None = None
+    """Side in pixels of what one output value sees, the picture's edge left aside; None behind the flatten."""
+    stride: int | None = None
+    """Pixels of the picture from one output value to the next; None where there is no next."""
+    arithmetic: str = ""
+    """How the side of the output follows from that of the input, where it changes or is padded."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +65,25 @@ class Summary:
         return sum(row.trainable for row in self.rows)
 
     @property
+    def multiply_adds(self) -> int:
+        """Multiplications (each with its addition) for one picture."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
     def non_trainable(self) -> int:
         """The moving means and variances."""
         return self.total - self.trainable
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        totals = {"total": self.total, "trainable": self.trainable, "non_trainable": self.non_trainable}
         return {
             "model": self.model,
             "input": self.input,
             "layers": [asdict(row) for row in self.rows],
-            **totals,
+            "total": self.total,
+            "trainable": self.trainable,
+            "non_trainable": self.non_trainable,
+            "multiply_adds": self.multiply_adds,
         }
 
 
@@ -77,20 +99,49 @@ def summarise(
 
     Errors: UsageError for an unknown name or too small a picture.
     """
-    variant = variants.find(name)
+    return tabulate(
+        variants.find(name), num_classes=num_classes, in_channels=in_channels, image_size=image_size, style=style
+    )
+
+
+def tabulate(
+    variant: Variant,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    image_size: int | None = None,
+    style: Style = "torch",
+) -> Summary:
+    """As `summarise`, of a variant that need not be among the named ones."""
     channels, height, width = variant.input
     shape = (in_channels or channels, image_size or height, image_size or width)
     layers = place(variant, num_classes or variant.classes, shape)
     if style == "keras":
-        return Summary(name, _channels_last(shape), tuple(_keras_rows(layers, variant.keras_activations)))
-    return Summary(
-        name, shape, tuple(Row(each.name, _torch_type(each.layer), each.output, *_counts(each)) for each in layers)
-    )
+        rows = _keras_rows(layers, variant.keras_activations)
+        return Summary(variant.name, _channels_last(shape), tuple(rows))
+    return Summary(variant.name, shape, tuple(_torch_rows(layers)))
+
+
+def _torch_rows(layers: list[Placed]) -> Iterator[Row]:
+    field: int | None = 1
+    stride: int | None = 1
+    for each in layers:
+        field, stride = sight(each, field, stride)
+        yield Row(
+            each.name,
+            _torch_type(each.layer),
+            each.output,
+            *counts(each),
+            multiply_adds(each),
+            field,
+            stride,
+            side(each),
+        )
 
 
 def _torch_type(layer: Layer) -> str:
-    names = {"conv": "Conv2d", "pool": "MaxPool2d", "fc": "Linear"}
-    return names.get(layer.kind, type(layer).__name__)
+    names = {"Conv": "Conv2d", "MaxPool": "MaxPool2d", "Dense": "Linear", "AdaptiveAveragePool": "AdaptiveAvgPool2d"}
+    return names.get(type(layer).__name__, type(layer).__name__)
 
 
 def _keras_rows(layers: list[Placed], activations: Literal["layers", "arguments"]) -> list[Row]:
@@ -98,10 +149,10 @@ def _keras_rows(layers: list[Placed], activations: Literal["layers", "arguments"
     seen: dict[str, int] = {}
     rows = []
     for each in layers:
-        if isinstance(each.layer, ReLU) and activations == "arguments":
+        if each.layer.kind in ("relu", "tanh") and activations == "arguments":
             continue
         kind, base = _KERAS_TYPES[each.layer.kind]
-        rows.append(Row(_numbered(base, seen), kind, _channels_last(each.output), *_counts(each)))
+        rows.append(Row(_numbered(base, seen), kind, _channels_last(each.output), *counts(each)))
     if activations == "layers":
         kind, base = _KERAS_TYPES["relu"]
         rows.append(Row(_numbered(base, seen), kind, layers[-1].output, 0, 0))
@@ -118,52 +169,70 @@ def _channels_last(shape: Shape) -> Shape:
     return (*shape[1:], shape[0])
 
 
-def _counts(placed: Placed) -> tuple[int, int]:
-    """Parameters in all, and those trained."""
-    layer, inputs = placed.layer, placed.input[0]
-    if isinstance(layer, Conv):
-        count = layer.filters * (inputs * layer.kernel**2 + 1)
-        return count, count
-    if isinstance(layer, Dense):
-        count = placed.output[0] * (inputs + 1)
-        return count, count
-    if isinstance(layer, BatchNorm):
-        return 4 * inputs, 2 * inputs
-    return 0, 0
-
-
 def overview() -> list[dict[str, Any]]:
-    """One row a variant: name, input, classes, parameters, what sets it apart, source."""
-    return [
-        {
-            "name": variant.name,
-            "input": "×".join(str(side) for side in variant.input),
-            "classes": variant.classes,
-            "parameters": summarise(variant.name).total,
-            "note": variant.note,
-            "source": variant.source,
-        }
-        for variant in variants.VARIANTS.values()
+    """One row a variant: name, input, classes, sizes, what sets it apart, published accuracy, sources.
+
+    Parameters are those that are trained; moving statistics stand beside them.
+    """
+    return [_overview(variant) for variant in variants.VARIANTS.values()]
+
+
+def _overview(variant: Variant) -> dict[str, Any]:
+    table, accuracy = tabulate(variant), variant.accuracy
+    return {
+        "name": variant.name,
+        "input": "×".join(str(side) for side in variant.input),
+        "classes": variant.classes,
+        "parameters": table.trainable,
+        "moving_statistics": table.non_trainable,
+        "multiply_adds": table.multiply_adds,
+        "note": variant.note,
+        "source": variant.source,
+        "accuracy_top1": accuracy.top1 if accuracy else None,
+        "accuracy_top5": accuracy.top5 if accuracy else None,
+        "accuracy_on": accuracy.on if accuracy else None,
+        "accuracy_source": accuracy.source if accuracy else None,
+    }
+
+
+def as_text(table: Summary, width: int | None = None) -> str:
+    """The table as plain text with Keras's columns and totals; in style torch also what each layer costs and sees,
+    and the arithmetic of its size. Of these, the last columns are left out where `width` (characters) is too small.
+    """
+    header: tuple[str, ...] = ("Layer (type)", "Output Shape", "Param #")
+    cells: list[tuple[str, ...]] = [
+        (f"{row.name} ({row.type})", _shape_text(row.shape), f"{row.parameters:,}") for row in table.rows
     ]
-
-
-def as_text(table: Summary) -> str:
-    """The table as plain text with Keras's columns and totals."""
-    header = ("Layer (type)", "Output Shape", "Param #")
-    cells = [(f"{row.name} ({row.type})", _shape_text(row.shape), f"{row.parameters:,}") for row in table.rows]
-    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(3)]
+    if table.multiply_adds:
+        header = (*header, "Mult-adds", "Sees", "Stride", "Side")
+        cells = [(*cell, *_extra_cells(row)) for cell, row in zip(cells, table.rows, strict=True)]
+    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
+    while width is not None and len(widths) > 3 and sum(widths) + 2 * (len(widths) - 1) > width:
+        widths.pop()
+    signs = "<<>>>><"  # names and shapes to the left, numbers to the right
 
     def line(values: tuple[str, ...]) -> str:
-        return f"{values[0]:<{widths[0]}}  {values[1]:<{widths[1]}}  {values[2]:>{widths[2]}}"
+        return "  ".join(f"{v:{sign}{w}}" for v, sign, w in zip(values, signs, widths, strict=False)).rstrip()
 
-    rule = "─" * len(line(header))
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     title = f'Model: "{table.model}", input {_shape_text(table.input)}'
-    totals = (
+    totals = [
         f"Total params: {table.total:,}",
         f"Trainable params: {table.trainable:,}",
         f"Non-trainable params: {table.non_trainable:,}",
-    )
+    ]
+    if table.multiply_adds:
+        totals.append(f"Multiply-adds a picture: {table.multiply_adds:,}")
     return "\n".join([title, rule, line(header), rule, *map(line, cells), rule, *totals])
+
+
+def _extra_cells(row: Row) -> tuple[str, ...]:
+    return (
+        f"{row.multiply_adds:,}" if row.multiply_adds else "",
+        f"{row.receptive_field}" if row.receptive_field else "",
+        f"{row.stride}" if row.stride else "",
+        row.arithmetic,
+    )
 
 
 def _shape_text(shape: Shape) -> str:
