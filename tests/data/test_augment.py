@@ -4,8 +4,21 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from alexnet.data.augment import Augment, augment, colour, draw_maps, flip, warp
-from alexnet.preprocess import GREY
+from alexnet.data.augment import (
+    COLOUR_AXES,
+    Augment,
+    ColourNoise,
+    add_colour_noise,
+    augment,
+    colour,
+    colour_offsets,
+    crop,
+    draw_corners,
+    draw_maps,
+    flip,
+    warp,
+)
+from alexnet.preprocess import GREY, Preprocess
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -211,3 +224,168 @@ def test_maps_are_float32_on_the_cpu() -> None:
     assert maps.shape == (2, 2, 3)
     assert maps.device.type == "cpu"
     assert np.isfinite(maps.numpy()).all()
+
+
+def test_the_random_stream_of_the_recipes_before_is_the_same() -> None:
+    """Numbers of version 0.1: a run with the same seed meets the same pictures."""
+    settings = Augment(crop_area=(0.3, 0.9), flip=True, rotate=20, translate=0.1, zoom=0.2)
+    generator = seeded()
+    first = draw_maps(2, 100, 80, settings, generator)[0]
+    wanted = torch.tensor([[-0.73065847, 0.02868998, -0.20306534], [0.02264123, 0.92585856, 0.07649756]])
+    torch.testing.assert_close(first, wanted, rtol=0, atol=1e-5)
+    before = generator.get_state()
+    augment(stored(), 8, Augment(), generator)
+    assert torch.equal(generator.get_state(), before), "the centre crop draws nothing"
+
+
+# --- crops at whole pixels -------------------------------------------------------------------------------------------
+
+
+def test_crops_are_slices() -> None:
+    """33² places: every one that 224 of 256 pixels have, compared with plain slicing."""
+    batch = stored(1, 3, 256).expand(33 * 33, 3, 256, 256)
+    corners = torch.cartesian_prod(torch.arange(33), torch.arange(33)).T
+    for chosen in torch.chunk(corners, 11, dim=1):
+        cut = crop(batch[: chosen.shape[1]], chosen, 224)
+        assert cut.dtype == torch.uint8
+        for picture, top, left in zip(cut, *chosen.tolist(), strict=True):
+            assert torch.equal(picture, batch[0, :, top : top + 224, left : left + 224])
+
+
+def test_each_picture_is_cut_at_its_own_corner() -> None:
+    batch = stored(40)
+    generator = seeded(5)
+    result = augment(batch, 9, Augment(crop="random"), generator)
+    tops, lefts = draw_corners(40, 3, seeded(5)).tolist()
+    for picture, whole, top, left in zip(result, batch, tops, lefts, strict=True):
+        assert torch.equal(picture, whole[:, top : top + 9, left : left + 9])
+    assert len(set(zip(tops, lefts, strict=True))) > 8
+
+
+def test_all_33_by_33_corners_are_as_likely() -> None:
+    counts = torch.zeros(33, 33)
+    draws = 200_000
+    top, left = draw_corners(draws, 32, seeded())
+    counts.index_put_((top, left), torch.ones(draws), accumulate=True)
+    expected = draws / 33**2
+    chi_squared = float(((counts - expected) ** 2 / expected).sum())
+    assert float(counts.min()) > 0
+    assert abs(chi_squared - (33**2 - 1)) < 4 * (2 * (33**2 - 1)) ** 0.5
+
+
+def test_a_picture_without_margin_stays_whole() -> None:
+    batch = stored()
+    assert torch.equal(augment(batch, 12, Augment(crop="random"), seeded()), batch)
+
+
+def test_random_crops_are_mirrored_half_the_time_and_stay_exact() -> None:
+    batch = stored(1, 3, 12).expand(600, 3, 12, 12)
+    result = augment(batch, 9, Augment(crop="random", flip=True), seeded())
+    assert result.dtype == torch.uint8
+    tops, lefts = draw_corners(600, 3, seeded()).tolist()
+    mirrored = 0
+    for picture, top, left in zip(result, tops, lefts, strict=True):
+        slice_ = batch[0, :, top : top + 9, left : left + 9]
+        mirrored += int(torch.equal(picture, slice_.flip(2)))
+        assert torch.equal(picture, slice_) != torch.equal(picture, slice_.flip(2))
+    assert abs(mirrored / 600 - 0.5) < 0.1  # five standard deviations
+
+
+def test_random_crops_are_places_too_where_pictures_are_turned() -> None:
+    maps = draw_maps(500, 12, 9, Augment(crop="random", rotate=1e-6), seeded())
+    top, left = draw_corners(500, 3, seeded())
+    batch = stored(500)
+    torch.testing.assert_close(warp(batch, maps, 9), crop(batch, torch.stack((top, left)), 9).float(), rtol=0, atol=0.1)
+
+
+def test_torchvision_s_random_resized_crop_can_be_said() -> None:
+    """Areas of 8 to 100 %, sides of 3/4 to 4/3, each evenly (of area, and of the ratio's logarithm)."""
+    settings = Augment(crop_area=(0.08, 1.0), crop_ratio=(3 / 4, 4 / 3), flip=True)
+    maps = draw_maps(20_000, 256, 224, settings, seeded())
+    width, height = maps[:, 0, 0].abs(), maps[:, 1, 1]
+    inside = (width < 1) & (height < 1)  # those that do not fit are clamped here, and drawn again there
+    area, ratio = (width * height)[inside], (width / height)[inside].log()
+    assert 0.0799 < float(area.min()) < 0.081
+    small = area[area < 0.7]  # of these nothing is clamped
+    assert float(small.mean()) == pytest.approx(0.39, abs=0.01)
+    assert abs(float(ratio.mean())) < 0.01
+    assert float(ratio.abs().max()) <= np.log(4 / 3) + 1e-5
+
+
+# --- colour noise ----------------------------------------------------------------------------------------------------
+
+READINGS: list[tuple[ColourNoise, tuple[float, float, float]]] = [
+    ("cuda-convnet", (12.178006, 3.709389, 1.972083)),
+    ("lighting", (5.54625, 0.4794, 0.11475)),
+    ("paper", (5.815837, 0.539591, 0.152514)),
+]
+"""Standard deviations in levels along the three axes, grey first, at strength 0.1."""
+
+
+@pytest.mark.parametrize(("reading", "wanted"), READINGS)
+def test_colour_noise_has_its_source_s_standard_deviations(
+    reading: ColourNoise, wanted: tuple[float, float, float]
+) -> None:
+    offsets = colour_offsets(100_000, Augment(colour_noise=0.1, colour_noise_reading=reading), seeded()).double()
+    axes = torch.tensor(COLOUR_AXES[reading], dtype=torch.float64)[:, 1:]
+    along = offsets @ axes.T
+    for axis, deviation in enumerate(wanted):
+        assert float(along[:, axis].std()) == pytest.approx(deviation, rel=0.01)
+    assert along.mean(dim=0).abs().max() < 5 * wanted[0] / 100_000**0.5
+    correlations = torch.corrcoef(along.T) - torch.eye(3, dtype=torch.float64)
+    assert float(correlations.abs().max()) < 0.02, "a factor an axis"
+
+
+def test_the_figures_that_people_know_the_readings_by() -> None:
+    strengths = {reading: 0.1 * axes[0][0] for reading, axes in COLOUR_AXES.items()}
+    assert strengths == pytest.approx({"cuda-convnet": 12.18, "lighting": 5.55, "paper": 5.8}, rel=0.004)
+    assert 0.1 * COLOUR_AXES["cuda-convnet"][0][0] ** 2 == pytest.approx(1483, abs=0.5)
+
+
+@pytest.mark.parametrize("reading", [reading for reading, _ in READINGS])
+def test_the_axes_are_at_right_angles_and_grey_comes_first(reading: ColourNoise) -> None:
+    axes = torch.tensor(COLOUR_AXES[reading], dtype=torch.float64)
+    torch.testing.assert_close(axes[:, 1:] @ axes[:, 1:].T, torch.eye(3, dtype=torch.float64), rtol=0, atol=2e-3)
+    assert list(axes[:, 0]) == sorted(axes[:, 0], reverse=True)
+    assert float(axes[0, 1:].abs().min()) > 0.5
+
+
+@pytest.mark.parametrize("reading", ["lighting", "paper"])
+def test_colour_noise_moves_all_pixels_of_a_picture_alike_and_clamps_nothing(reading: ColourNoise) -> None:
+    batch = stored(200)
+    settings = Augment(colour_noise=2.0, colour_noise_reading=reading)
+    result = augment(batch, 12, settings, seeded())
+    offsets = colour_offsets(200, settings, seeded())
+    torch.testing.assert_close(result, batch.float() + offsets.view(200, 3, 1, 1), rtol=0, atol=1e-3)
+    assert float(result.min()) < 0
+    assert float(result.max()) > 255
+    assert len({tuple(offset) for offset in offsets.tolist()}) == 200
+
+
+def test_cuda_convnet_s_noise_is_added_to_centred_pictures_then_all_is_divided_by_1_1() -> None:
+    batch = stored(50)
+    settings = Augment(colour_noise=0.1)
+    mean = (0.5, 0.4, 0.3)
+    centred = Preprocess(size=12, resize_to=12, mean=mean, std=(1 / 255,))
+    result = centred.normalise(augment(batch, 12, settings, seeded(), mean))
+    offsets = colour_offsets(50, settings, seeded()).view(50, 3, 1, 1)
+    wanted = (batch.float() - 255 * torch.tensor(mean).view(1, 3, 1, 1) + offsets) / 1.1
+    torch.testing.assert_close(result, wanted, rtol=0, atol=1e-3)
+
+
+def test_grey_pictures_are_moved_by_the_grey_of_the_colour() -> None:
+    """As if noise had come first and grey afterwards."""
+    rgb = stored(20).float()
+    weights = torch.tensor(GREY).view(1, 3, 1, 1)
+    grey = (rgb * weights).sum(dim=1, keepdim=True)
+    for reading in COLOUR_AXES:
+        settings = Augment(colour_noise=0.1, colour_noise_reading=reading)
+        after = (add_colour_noise(rgb, settings, seeded(), (0.5,)) * weights).sum(dim=1, keepdim=True)
+        torch.testing.assert_close(add_colour_noise(grey, settings, seeded(), (0.5,)), after, rtol=0, atol=1e-2)
+
+
+def test_no_colour_noise_draws_nothing() -> None:
+    generator = seeded()
+    before = generator.get_state()
+    assert augment(stored(), 12, Augment(colour_noise_reading="paper"), generator).dtype == torch.uint8
+    assert torch.equal(generator.get_state(), before)

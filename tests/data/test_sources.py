@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
+from alexnet import download
 from alexnet.data import images
-from alexnet.data.sources import Source, describe_datasets, download, flowers17, list_datasets, mnist, open_source
+from alexnet.data.sources import Source, describe_datasets, flowers17, list_datasets, mnist, open_source
 from alexnet.errors import DataError, ResourceError, UsageError
 from alexnet.progress import Display
 

@@ -18,9 +18,11 @@ from alexnet.models.network import create_model
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 from alexnet.run import RESULTS_COLUMNS, Row
+from alexnet.training import optimizers
 from alexnet.training.loop import Setting, epoch_line, fit
 from alexnet.training.recipe import Recipe, merged
 from alexnet.training.recipes import find
+from alexnet.training.schedules import plateau_drops
 from alexnet.training.world import World
 
 CPU = torch.device("cpu")
@@ -211,3 +213,35 @@ def test_frozen_statistics_stand_still(tmp_path: Path) -> None:
     after = network.state_dict()
     assert torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
     assert not torch.equal(before["bn2.running_mean"], after["bn2.running_mean"])
+
+
+def test_the_rate_drops_when_the_validation_error_stops_falling() -> None:
+    """Nothing can be learnt here: after the first epoch at a rate no error is smaller than its best for long."""
+    schedule = {"name": "plateau", "wait": 2, "most_drops": 2, "warmup": 0, "drop": 0.5}
+    recipe = small(epochs=12, optimizer={"lr": 1e-5}, schedule=schedule)
+    trained = train(recipe, labels=lambda i: 1 - i % 2)
+    errors = [1 - row["val/acc"] for row in trained.rows]
+    wanted = [1e-5 * 0.5 ** plateau_drops(errors[:epochs], 2, 2) for epochs in range(12)]
+    assert [row["lr"] for row in trained.rows] == pytest.approx(wanted)
+    assert trained.rows[-1]["lr"] == pytest.approx(2.5e-6)
+
+
+def test_the_papers_rule_learns_what_can_be_learnt() -> None:
+    recipe = small(epochs=6, optimizer={"name": "paper", "lr": 0.01, "weight_decay": 5e-4, "bias_lr": 2})
+    assert train(recipe).rows[-1]["val/acc"] == 1.0
+
+
+def test_weights_and_biases_are_trained_at_their_own_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[torch.optim.Optimizer] = []
+    build = optimizers.build
+
+    def heard(*given: Any) -> torch.optim.Optimizer:
+        built.append(build(*given))
+        return built[-1]
+
+    monkeypatch.setattr("alexnet.training.optimizers.build", heard)
+    schedule = {"name": "steps", "drops_at": [0.5], "warmup": 0}
+    train(small(optimizer={"lr": 0.01, "bias_lr": 3}, schedule=schedule, bias_schedule={"name": "constant"}), val=False)
+    assert {group["of"]: group["lr"] for group in built[0].param_groups} == pytest.approx(
+        {"weights": 0.001, "biases": 0.03}
+    )

@@ -56,7 +56,7 @@ def test_merged_keeps_what_is_not_said() -> None:
             {"optimizer": {"nesterow": 1}},
             "unknown recipe field 'optimizer.nesterow'. Did you mean 'optimizer.nesterov'?",
         ),
-        ({"schedule": {"name": "cosin"}}, "schedule.name: input should be 'constant' or 'cosine', not 'cosin'"),
+        ({"schedule": {"name": "cosin"}}, "schedule.name: input should be 'constant', 'cosine', 'steps' or 'plateau'"),
         ({"label_smoothing": 1}, "label_smoothing: input should be less than 1, not 1"),
         ({"margin": 3}, "margin: input should be less than or equal to 2, not 3"),
     ],
@@ -80,3 +80,43 @@ def test_the_notebooks_numbers() -> None:
         assert (recipe.epochs, recipe.batch_size, recipe.validate_on, recipe.keep) == (12, 128, "test", "last")
         assert (recipe.optimizer.name, recipe.optimizer.rho, recipe.optimizer.epsilon) == ("adadelta", 0.95, 1e-7)
         assert recipe.label_smoothing == recipe.optimizer.weight_decay == 0
+
+
+def test_rates_of_weights_and_biases_follow_their_schedules() -> None:
+    recipe = merged(
+        BASE,
+        {"optimizer": {"lr": 0.01, "bias_lr": 2}, "schedule": {"name": "steps", "drops_at": [0.5], "drop": 0.1}},
+    )
+    assert recipe.rates(4, 10, 1) == pytest.approx({"weights": 0.01, "biases": 0.02})
+    assert recipe.rates(5, 10, 1) == pytest.approx({"weights": 0.001, "biases": 0.002})
+    own = merged(recipe, {"bias_schedule": {"name": "steps", "drops_at": [0.8], "drop": 0.5}})
+    assert own.rates(5, 10, 1) == pytest.approx({"weights": 0.001, "biases": 0.02})
+    assert own.rates(8, 10, 1) == pytest.approx({"weights": 0.001, "biases": 0.01})
+    assert merged(own, {"bias_schedule": None}) == recipe
+
+
+def test_rates_follow_the_validation_error_where_the_schedule_does() -> None:
+    recipe = merged(BASE, {"optimizer": {"lr": 1.0}, "schedule": {"name": "plateau", "wait": 2, "warmup": 0}})
+    assert recipe.needs_validation
+    assert not BASE.needs_validation
+    assert merged(BASE, {"bias_schedule": {"name": "plateau"}}).needs_validation
+    assert recipe.rates(3, 10, 1, [0.5, 0.5, 0.5])["weights"] == pytest.approx(0.1)
+    assert recipe.rates(3, 10, 1, [0.5, 0.5, 0.4])["weights"] == 1
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("bias_schedule.drop_at=[0.5]", "unknown recipe field 'bias_schedule.drop_at'. Did you mean"),
+        ("schedule.drops_at=[0.5, 0.2]", "schedule.drops_at: shares of the run are needed"),
+        ("augment.colour_noise_reading=krizhevsky", "augment.colour_noise_reading: input should be 'cuda-convnet'"),
+        ("augment.crop=corner", "augment.crop: input should be 'centre' or 'random'"),
+        ("values=255", "values: input should be 'unit', 'standardised' or 'centred'"),
+        ("optimizer=null", "optimizer: "),
+    ],
+)
+def test_new_fields_are_refused_in_one_line(assignment: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        merged(BASE, parse_assignments([assignment]))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)

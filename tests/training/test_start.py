@@ -12,7 +12,9 @@ from alexnet import weights
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.experiment import train
 from alexnet.models import variants
-from alexnet.models.layers import BatchNorm, Conv, Dense, Dropout, KerasBatchNorm, MaxPool, ReLU
+from alexnet.models.initial import Fill, Init
+from alexnet.models.layers import BatchNorm, Conv, Dense, Dropout, MaxPool, ReLU
+from alexnet.models.modules import KerasBatchNorm
 from alexnet.models.network import AlexNet, create_model
 from alexnet.models.variants import Variant
 from alexnet.preprocess import Preprocess
@@ -26,7 +28,7 @@ CHILDREN = ["conv1", "relu1", "pool1", "bn1", "conv2", "relu2", "flatten", "fc3"
 TINY = Variant(
     name="tiny",
     source="made up for this test",
-    input=(3, 16, 16),
+    preprocess=Preprocess(16, 16),
     classes=3,
     stages={
         "conv1": (Conv(4, 3), ReLU(), MaxPool(2, 2), BatchNorm()),
@@ -34,8 +36,7 @@ TINY = Variant(
         "fc3": (Dense(8), ReLU(), Dropout(0.5), BatchNorm()),
         "fc4": (Dense(None),),
     },
-    init="glorot-uniform",
-    parameters=0,
+    init=Init(Fill("glorot-uniform")),
     note="",
 )
 
@@ -130,7 +131,7 @@ def test_as_many_classes_by_other_names_make_the_head_anew(digits_run: Run) -> N
 
 def test_another_variant_is_refused(digits_run: Run) -> None:
     network = AlexNet(TINY, 10, (3, 16, 16))
-    with pytest.raises(ModelFileError, match="holds notebook-mnist, this run trains tiny: use --model notebook-mnist"):
+    with pytest.raises(ModelFileError, match="holds notebook-mnist, not tiny: use --model notebook-mnist"):
         start.start_from(network, tuple("abcdefghij"), digits_run.best, Display(quiet=True))
 
 
@@ -141,6 +142,7 @@ def test_another_size_is_refused(digits_run: Run) -> None:
         start.start_from(network, card.classes, digits_run.best, Display(quiet=True))
 
 
+@pytest.mark.usefixtures("tiny")
 def test_prepare_does_all(tmp_path: Path) -> None:
     source = AlexNet(TINY, 3, (3, 16, 16))
     card = Card("tiny", ("a", "b", "c"), Preprocess(size=16, resize_to=16))

@@ -1,10 +1,12 @@
 """Random crops, flips, turns and colour: pure functions on a batch, on its device, from a seeded generator.
 
-The geometric ones are composed into one affine map a picture, so that each is sampled (bilinearly) once.
-Random numbers are drawn on the CPU: the same generator gives the same pictures on every device.
+Crops at whole pixels and flips copy pixels; all else geometric is composed into one affine map a picture, so that
+each is sampled (bilinearly) once. Random numbers are drawn on the CPU: the same generator gives the same pictures
+on every device.
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +15,18 @@ from torch import Generator, Tensor
 
 from alexnet.preprocess import GREY
 
+ColourNoise = Literal["cuda-convnet", "lighting", "paper"]
+
 
 class Augment(BaseModel):
     """What training pictures go through. The defaults change nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    crop: Literal["centre", "random"] = "centre"
+    """Which part of the input's size is cut from the stored picture: random takes any whole pixel as its corner."""
     crop_area: tuple[float, float] = (1.0, 1.0)
-    """Share of the stored picture's area that a random crop keeps, from and to; (1, 1): the centre crop."""
+    """Share of the stored picture's area that a random crop of any size keeps, from and to; (1, 1): see `crop`."""
     crop_ratio: tuple[float, float] = (0.75, 4 / 3)
     """Width over height of random crops, from and to."""
     flip: bool = False
@@ -37,6 +43,10 @@ class Augment(BaseModel):
     """Distances from a picture's mean are multiplied by 1 ± this at most."""
     saturation: float = Field(0.0, ge=0, lt=1)
     """Distances from grey are multiplied by 1 ± this at most."""
+    colour_noise: float = Field(0.0, ge=0)
+    """Standard deviation of the random factors along the principal axes of colour; the sources' is 0.1."""
+    colour_noise_reading: ColourNoise = "cuda-convnet"
+    """Whose axes and strengths, see `colour_offsets`."""
 
     @field_validator("crop_area", "crop_ratio")
     @classmethod
@@ -54,25 +64,47 @@ class Augment(BaseModel):
 
     @property
     def moves(self) -> bool:
-        """Whether pictures are resampled, beyond the centre crop and flips."""
+        """Whether pictures are resampled, beyond crops at whole pixels and flips."""
         return self.crop_area != (1.0, 1.0) or bool(self.rotate or self.translate or self.zoom)
 
 
-def augment(stored: Tensor, size: int, settings: Augment, generator: Generator) -> Tensor:
+def augment(
+    stored: Tensor, size: int, settings: Augment, generator: Generator, mean: tuple[float, ...] = (0.0,)
+) -> Tensor:
     """Stored pictures, uint8 (N, C, S, S), to augmented ones of `size` pixels, (N, C, size, size).
 
-    Values stay within 0 to 255; uint8 where nothing had to be computed, float32 otherwise.
+    Values stay within 0 to 255 but for colour noise, which nothing clamps, as in its sources; uint8 where nothing
+    had to be computed, float32 otherwise. `mean` is the colour that is taken out afterwards, values in [0, 1].
     """
     if settings.moves:
         batch = warp(stored, draw_maps(len(stored), stored.shape[-1], size, settings, generator), size)
     else:
-        offset = (stored.shape[-1] - size) // 2
-        batch = stored[:, :, offset : offset + size, offset : offset + size]
+        if settings.crop == "random":
+            batch = crop(stored, draw_corners(len(stored), stored.shape[-1] - size, generator), size)
+        else:
+            offset = (stored.shape[-1] - size) // 2
+            batch = stored[:, :, offset : offset + size, offset : offset + size]
         if settings.flip:
             batch = flip(batch, generator)
     if settings.brightness or settings.contrast or settings.saturation:
         batch = colour(batch.float(), settings, generator)
+    if settings.colour_noise:
+        batch = add_colour_noise(batch.float(), settings, generator, mean)
     return batch
+
+
+def draw_corners(count: int, margin: int, generator: Generator) -> Tensor:
+    """Top and left of random crops, int64 (2, count): each of the (margin + 1)² places is as likely."""
+    return torch.randint(0, margin + 1, (2, count), generator=generator)
+
+
+def crop(stored: Tensor, corners: Tensor, size: int) -> Tensor:
+    """Cut (N, C, S, S) at `corners` (2, N), top and left: (N, C, size, size), of the same type."""
+    pictures = torch.arange(len(stored), device=stored.device)
+    top, left = corners.to(stored.device)
+    # all places as a view, (N, S - size + 1, S - size + 1, C, size, size); channels last as the store has them
+    places = stored.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)
+    return places[pictures, top, left]
 
 
 def draw_maps(count: int, side: int, size: int, settings: Augment, generator: Generator) -> Tensor:
@@ -84,6 +116,8 @@ def draw_maps(count: int, side: int, size: int, settings: Augment, generator: Ge
     if settings.crop_area == (1.0, 1.0):
         width = height = torch.full((count,), size / side)
         left = top = torch.zeros(count)
+        if settings.crop == "random":  # from the corner in pixels to the centre, where the picture is 2 wide
+            top, left = (2 * draw_corners(count, side - size, generator) - (side - size)) / side
     else:
         area = uniform(*settings.crop_area)
         ratio = torch.exp(uniform(math.log(settings.crop_ratio[0]), math.log(settings.crop_ratio[1])))
@@ -133,3 +167,58 @@ def colour(batch: Tensor, settings: Augment, generator: Generator) -> Tensor:
         grey = (batch * weights).sum(dim=1, keepdim=True)
         batch = grey + (batch - grey) * saturation
     return batch.clamp(0, 255)
+
+
+COLOUR_AXES: dict[ColourNoise, tuple[tuple[float, float, float, float], ...]] = {
+    "cuda-convnet": (
+        (121.78006099293066, -0.5635104535486105, -0.5761843966188692, -0.5920029643797313),
+        (37.09388853298572, -0.7125794528735844, -0.0235416712995488, 0.7011963441539094),
+        (19.720833049149668, 0.4179551316634632, -0.8169806183780459, 0.3973111842256688),
+    ),
+    "lighting": (
+        (0.2175 * 255, -0.5675, -0.5808, -0.5836),
+        (0.0188 * 255, 0.7192, -0.0045, -0.6948),
+        (0.0045 * 255, 0.4009, -0.8140, 0.4203),
+    ),
+    "paper": (
+        (121.78006099293066**2 / 255, -0.5635104535486105, -0.5761843966188692, -0.5920029643797313),
+        (37.09388853298572**2 / 255, -0.7125794528735844, -0.0235416712995488, 0.7011963441539094),
+        (19.720833049149668**2 / 255, 0.4179551316634632, -0.8169806183780459, 0.3973111842256688),
+    ),
+}
+"""The principal axes of ImageNet's colours, grey first: levels (0 to 255) that a factor of 1 moves a picture along
+the axis, then the axis in R, G, B."""
+
+
+def colour_offsets(count: int, settings: Augment, generator: Generator) -> Tensor:
+    """What colour noise adds to the R, G, B of each picture, levels 0 to 255, float32 (count, 3).
+
+    For each axis a factor is drawn from N(0, `colour_noise`). What it multiplies is read in three ways; in
+    brackets, the standard deviation along the grey axis at strength 0.1, in levels:
+
+    cuda-convnet (12.18): the standard deviation of the colours along the axis. So did the code that trained the
+        2012 network; the numbers are `color_pca` in cuda-convnet2's `make-data/input_meta`.
+    lighting (5.55): the eigenvalue of the covariance of values in [0, 1], as in fb.resnet.torch's Lighting and its
+        many copies, with their numbers.
+    paper (5.82): the eigenvalue, as the words of section 4.1 have it, with cuda-convnet's axes. They do not say
+        of which values: of 0 to 255 it would be 1483 levels, so [0, 1] must be meant.
+    """
+    axes = torch.tensor(COLOUR_AXES[settings.colour_noise_reading])
+    factors = settings.colour_noise * torch.randn(count, 3, generator=generator)
+    return (factors * axes[:, 0]) @ axes[:, 1:]
+
+
+def add_colour_noise(batch: Tensor, settings: Augment, generator: Generator, mean: tuple[float, ...]) -> Tensor:
+    """Move all pixels of a picture of (N, C, H, W), values 0 to 255, by one random colour; grey ones by its grey.
+
+    The reading cuda-convnet then divides the distance from `mean` (in [0, 1], one a channel or one for all) by
+    1 + strength, as its code does to keep training pictures at the scale of test pictures.
+    """
+    offsets = colour_offsets(len(batch), settings, generator)
+    if batch.shape[1] == 1:
+        offsets = (offsets * torch.tensor(GREY)).sum(dim=1, keepdim=True)
+    moved = batch + offsets.view(len(batch), -1, 1, 1).to(batch.device)
+    if settings.colour_noise_reading != "cuda-convnet":
+        return moved
+    centre = 255 * torch.tensor(mean, device=batch.device).view(1, -1, 1, 1)
+    return centre + (moved - centre) / (1 + settings.colour_noise)

@@ -19,7 +19,7 @@ from alexnet.models.network import AlexNet
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Bar, Display
 from alexnet.run import Row
-from alexnet.training import optimizers, schedules
+from alexnet.training import optimizers
 from alexnet.training.recipe import Recipe
 from alexnet.training.world import World
 
@@ -58,6 +58,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     optimizer = optimizers.build(recipe.optimizer, network)
     steps = recipe.epochs * len(train)
     rows: list[Row] = []
+    val_errors: list[float] = []
     best = (-math.inf, -math.inf)
     best_epoch = 0
     started = time.perf_counter()
@@ -78,13 +79,13 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 waited += time.perf_counter() - asked
 
                 torch.manual_seed(train.step_seed(epoch, step))
-                rate = recipe.optimizer.lr * schedules.factor(
-                    recipe.schedule, (epoch - 1) * len(train) + step, steps, len(train)
-                )
+                rates = recipe.rates((epoch - 1) * len(train) + step, steps, len(train), val_errors)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rates[group["of"]]
                 generator = torch.Generator().manual_seed(train.step_seed(epoch, step) + 1)
-                pictures = preprocess.normalise(augment(batch.pixels, preprocess.size, recipe.augment, generator))
+                pictures = preprocess.normalise(
+                    augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
+                )
                 with autocast(setting.device, setting.precision):
                     logits = model(pictures)
                 loss = F.cross_entropy(
@@ -97,7 +98,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 count = len(batch.labels)
                 right = (logits.detach().argmax(dim=1) == batch.labels).sum()
                 sums += torch.stack((torch.tensor(count, device=sums.device), loss.detach() * count, right))
-                _show(bar, sums, rate, time.perf_counter() - epoch_started)
+                _show(bar, sums, rates["weights"], time.perf_counter() - epoch_started)
         pictures_seen, loss_sum, hits = world.total(sums.tolist())
         train_seconds = time.perf_counter() - epoch_started
         _refuse_divergence(network, epoch, loss_sum, recipe)
@@ -107,7 +108,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             "epoch": epoch,
             "train/loss": loss_sum / pictures_seen,
             "train/acc": hits / pictures_seen,
-            "lr": rate,
+            "lr": rates["weights"],
             "images_per_second": pictures_seen / train_seconds,
             "data_wait": waited,
         }
@@ -115,6 +116,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             tally = evaluate(network, val, preprocess, setting.precision, world.total)
             _refuse_divergence(network, epoch, tally.loss, recipe)
             row |= _validation_columns(tally, network.classes)
+            val_errors.append(1 - row["val/acc"])
         row["time"] = time.perf_counter() - started
 
         # -- save, log, stop? ------------------------------------------------------------------------------

@@ -4,16 +4,19 @@ Precision, device and worker counts are not among them: they belong to the machi
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alexnet.data.augment import Augment
 from alexnet.errors import UsageError
-from alexnet.training.optimizers import Optimizer
+from alexnet.training import schedules
+from alexnet.training.optimizers import Kind, Optimizer
 from alexnet.training.schedules import Schedule
+
+Values = Literal["unit", "standardised", "centred"]
 
 
 class Recipe(BaseModel):
@@ -31,13 +34,16 @@ class Recipe(BaseModel):
     """squash the whole picture, or crop its central square."""
     margin: float = Field(1.0, ge=1, le=2)
     """Stored side over input side: random crops need some room."""
-    standardise: bool = False
-    """Take out the training part's mean and standard deviation, a channel; otherwise values stay in [0, 1]."""
+    values: Values = "unit"
+    """unit: values in [0, 1]. standardised: the training part's mean and standard deviation, a channel, taken
+    out. centred: values 0 to 255 less the training part's mean colour, as in 2012."""
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     """Pictures a step, over all processes together."""
     optimizer: Optimizer
     schedule: Schedule = Schedule()
+    bias_schedule: Schedule | None = None
+    """For biases and batch norm; None: as the weights."""
     augment: Augment = Augment()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
@@ -55,6 +61,22 @@ class Recipe(BaseModel):
     """Stop when validation (accuracy, then loss) has not become better for so many epochs."""
     views: Literal[1, 2, 10] = 1
     """Views averaged in the answer: the centre, its mirror, the corners."""
+
+    def rates(self, step: int, steps: int, steps_per_epoch: int, val_errors: Sequence[float] = ()) -> dict[Kind, float]:
+        """The learning rates of `step` (0 is the first) of `steps`; `val_errors` are those of the epochs before."""
+        when = step, steps, steps_per_epoch, val_errors
+        biases = self.optimizer.lr * self.optimizer.bias_lr
+        return {
+            "weights": self.optimizer.lr * schedules.factor(self.schedule, *when),
+            "biases": biases * schedules.factor(self.bias_schedule or self.schedule, *when),
+        }
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether a rate follows the validation error."""
+        return any(
+            schedule is not None and schedule.name == "plateau" for schedule in (self.schedule, self.bias_schedule)
+        )
 
 
 def merged(recipe: Recipe, *changes: Mapping[str, Any]) -> Recipe:
@@ -103,7 +125,8 @@ def explained(error: ValidationError) -> str:
         near = difflib.get_close_matches(".".join(steps), _field_names(Recipe), n=1, cutoff=0.4)
         suggestion = f". Did you mean {near[0]!r}?" if near else ""
         return f"unknown recipe field {'.'.join(steps)!r}{suggestion}"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
+    said = fault["msg"].removeprefix("Value error, ")
+    message = said[0].lower() + said[1:]
     return f"{'.'.join(steps)}: {message}, not {fault['input']!r}"
 
 
@@ -111,7 +134,7 @@ def _merge(values: dict[str, Any], change: Mapping[str, Any]) -> None:
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(values.get(key), dict):
             _merge(values[key], value)
-        elif isinstance(values.get(key), dict):
+        elif isinstance(values.get(key), dict) and value is not None:
             fields = ", ".join(f"{key}.{field}" for field in values[key])
             raise UsageError(f"{key} has several fields ({fields}): {value!r} alone is none of them")
         else:
@@ -132,6 +155,7 @@ def _field_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     names = []
     for name, field in model.model_fields.items():
         names.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names += _field_names(field.annotation, f"{prefix}{name}.")
+        for kind in get_args(field.annotation) or (field.annotation,):  # `X | None` has two
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                names += _field_names(kind, f"{prefix}{name}.")
     return names

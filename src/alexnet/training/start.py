@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torch import nn
 
-from alexnet import weights
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.errors import UsageError
+from alexnet.models import foreign
 from alexnet.models.network import AlexNet, parameter_count
 from alexnet.progress import Display
 from alexnet.training.recipe import Recipe
@@ -49,19 +49,16 @@ def start_from(network: AlexNet, classes: tuple[str, ...], file: Path, display: 
 
     Errors: ModelFileError when the variant is another or the weights do not fit.
     """
-    state, card = weights.load(file)
-    if card.variant != network.variant.name:
-        raise ModelFileError(
-            f"{file} holds {card.variant}, this run trains {network.variant.name}: use --model {card.variant}"
-        )
-    head = network.layers[-1].name
+    matched = foreign.read(file, network.variant.name)
+    state, card = matched.state, matched.card
+    head = network.head
     fresh = network.state_dict()
     if card.classes != classes:
         others = "other ones" if len(card.classes) == len(classes) else str(len(classes))
         display.say(f"{head} starts anew: {file} knows {len(card.classes)} classes, the data have {others}")
         state |= {name: tensor for name, tensor in fresh.items() if name.startswith(f"{head}.")}
     network.load_weights(state, file)
-    display.say(f"weights from {file}")
+    display.say(f"weights from {file} ({matched.form})")
 
 
 def freeze(network: AlexNet, layers: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from alexnet.data.sources import digits, flowers17, folder, mnist, table
 from alexnet.data.sources.base import Source
-from alexnet.data.sources.download import data_folder
+from alexnet.download import data_folder
 from alexnet.errors import DataError, UsageError, unknown
 from alexnet.progress import Display
 

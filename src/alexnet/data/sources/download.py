@@ -1,29 +1,11 @@
-"""Where named data sets live, and how they get there: pooch downloads, we check the content."""
+"""The files of named data sets: found where they should lie, or downloaded."""
 
-import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
-
-from alexnet import durable
+from alexnet.download import data_folder, retrieve
 from alexnet.errors import DataError
-from alexnet.progress import Bar, Display
-
-
-def cache_folder() -> Path:
-    """The user's cache directory for this program."""
-    try:
-        return Path(platformdirs.user_cache_dir("alexnet", appauthor=False))
-    except RuntimeError as error:
-        raise DataError("there is no home directory to keep decoded pictures in: set XDG_CACHE_HOME or HOME") from error
-
-
-def data_folder(data_dir: Path | None = None) -> tuple[Path, bool]:
-    """The folder of named sets, and whether a person named it (then nothing is ever written into it)."""
-    named = data_dir or (Path(os.environ["ALEXNET_DATA"]) if os.environ.get("ALEXNET_DATA") else None)
-    return (named.expanduser(), True) if named else (cache_folder() / "data", False)
+from alexnet.progress import Display
 
 
 def fetch(
@@ -56,65 +38,9 @@ def fetch(
             "or leave out --data-dir and ALEXNET_DATA to have it downloaded"
         )
     target = folder / candidates[0]
-    for url in urls:
-        if _download(url, target, display):
-            fault = check(target)
-            if fault is None:
-                return target
-            target.unlink()
-            display.say(f"{url}: {fault}")
+    if retrieve(urls, target, check, display):
+        return target
     raise DataError(
         f"{target.name} could not be downloaded from {' or '.join(urls)}. "
         f"Fetch it where there is a network and put it at {target}, or name its folder with --data-dir"
     )
-
-
-def _download(url: str, target: Path, display: Display) -> bool:
-    import pooch
-    import requests
-
-    logger = pooch.get_logger()
-    logger.setLevel(logging.WARNING)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{target.parent} cannot be made ({error.strerror}): name another folder with --data-dir"
-        ) from error
-    with display.bar(f"downloading {url}", 1, "bytes") as bar:
-        downloader = pooch.HTTPDownloader(progressbar=_PoochBar(bar), timeout=30)
-        try:
-            # pooch writes beside and renames; the content is checked by the caller, decompressed
-            pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=downloader)
-        except (requests.RequestException, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                full = durable.translated(error, target)
-                if full is not error:
-                    raise full from error
-            display.detail(f"{url}: {error}")
-            return False
-    return True
-
-
-class _PoochBar:
-    """What pooch expects of a progress bar, shown on ours."""
-
-    def __init__(self, bar: Bar) -> None:
-        self.bar = bar
-
-    @property
-    def total(self) -> float:
-        return self.bar.total
-
-    @total.setter
-    def total(self, value: float) -> None:
-        self.bar.total = value
-
-    def update(self, amount: float) -> None:
-        self.bar.advance(amount)
-
-    def reset(self) -> None:
-        """Pooch calls this before it repeats the total; nothing to do."""
-
-    def close(self) -> None:
-        """The bar is closed by whoever opened it."""

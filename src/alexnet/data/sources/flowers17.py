@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from alexnet import durable
 from alexnet.data.sources.base import Content, Part, Source
-from alexnet.data.sources.download import data_folder, fetch
+from alexnet.data.sources.download import fetch
+from alexnet.download import data_folder
 from alexnet.errors import DataError, UsageError, unknown
 from alexnet.progress import Display
 

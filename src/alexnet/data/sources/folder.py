@@ -1,4 +1,7 @@
-"""Any folder of pictures: one folder a class, or train/ with val/ and/or test/ of class folders."""
+"""Any folder of pictures: one folder a class, or train/ with val/ and/or test/ of class folders.
+
+ImageNet's layout is one of them: folders named by WNID, and a validation folder that may be flat (see imagenet.py).
+"""
 
 import os
 import stat
@@ -9,6 +12,7 @@ import numpy as np
 
 from alexnet import durable
 from alexnet.data.images import SUFFIXES
+from alexnet.data.sources import imagenet
 from alexnet.data.sources.base import Content, Part, Source
 from alexnet.errors import DataError
 
@@ -25,7 +29,7 @@ def load(path: Path) -> Source:
     """Pictures below `path`; a class's pictures may lie in folders of their own, links are followed once.
 
     Classes are matched by name, and ordered by name (upper and lower case alike first, so that the order is
-    the same on every machine).
+    the same on every machine). Classes that are WNIDs of ILSVRC-2012 keep that order and get readable names.
 
     Errors: DataError when there are no classes, only one, or the parts' classes differ.
     """
@@ -35,9 +39,13 @@ def load(path: Path) -> Source:
     if set(parts.values()) == {"train"}:  # nothing is divided yet
         parts = dict.fromkeys(parts, "")
     entries: list[tuple[str, str, Part]] = []  # name below path, class, part
+    why = "its own folders " + ", ".join(sorted(parts)) if any(parts.values()) else ""
     if parts:
         for folder, part in sorted(parts.items()):
             entries += [(f"{folder}/{name}", label, part) for name, label in _class_pictures(path / folder)]
+        entries, left_out = _of_trained_classes(entries)
+        if left_out:
+            why += f"; {left_out:,} validation pictures of classes that are not trained are left out"
     else:
         entries = [(name, label, "") for name, label in _class_pictures(path)]
     train_folders = [path / name for name, part in parts.items() if part in ("train", "")] or [path]
@@ -50,13 +58,13 @@ def load(path: Path) -> Source:
 
     return Source(
         name=str(path),
-        classes=classes,
+        classes=imagenet.readable(classes),
         names=names,
         labels=np.array([index[label] for _, label, _ in entries], dtype=np.int64),
         parts=tuple(part for _, _, part in entries),
         contents=contents,
         digest=durable.digest(*(part for name in names for part in (name, content_digest(path / name)))),
-        why="its own folders " + ", ".join(sorted(parts)) if any(parts.values()) else "",
+        why=why,
     )
 
 
@@ -93,7 +101,8 @@ def _part_folders(path: Path) -> dict[str, Part]:
 def _folders(path: Path) -> list[Path]:
     try:
         return sorted(
-            (e for e in path.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX"))), key=_order
+            (e for e in path.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX", imagenet.KIT))),
+            key=_order,
         )
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
@@ -104,11 +113,19 @@ def _order(path: Path) -> tuple[str, str]:
 
 
 def _class_pictures(path: Path) -> list[tuple[str, str]]:
-    """(name below path, class) of every picture, by class, then by name."""
+    """(name below path, class) of every picture, by class, then by name; of ImageNet's flat validation, by number."""
     found = []
     for folder in _folders(path):
         found += [(f"{folder.name}/{name}", folder.name) for name in _pictures_below(folder)]
-    return found
+    return found + imagenet.validation_pictures(path)
+
+
+def _of_trained_classes(entries: list[tuple[str, str, Part]]) -> tuple[list[tuple[str, str, Part]], int]:
+    """The entries, without those pictures of a flat validation folder whose classes are not trained, and how many
+    these are: who trains some of the 1000 classes could not pick them out by hand. Folders are checked elsewhere."""
+    trained = {label for _, label, part in entries if part in ("train", "")}
+    kept = [(name, label, part) for name, label, part in entries if label in trained or name.count("/") > 1]
+    return kept, len(entries) - len(kept)
 
 
 def _pictures_below(folder: Path) -> list[str]:

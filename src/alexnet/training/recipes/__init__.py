@@ -1,13 +1,20 @@
 """The named recipes, one file each: its source, expected result, time and command.
 
-A recipe has a form for each named data set and one for folders.
+A recipe has a form for folders, which serves all data, and may have others for named data sets.
 """
 
 from alexnet.errors import UsageError, unknown
 from alexnet.training.recipe import Recipe
-from alexnet.training.recipes import modern, notebook
+from alexnet.training.recipes import caffe, modern, notebook, owt, paper, torchvision
 
-RECIPES = {"modern": modern.FORMS, "notebook": notebook.FORMS}
+RECIPES = {
+    "modern": modern.FORMS,
+    "notebook": notebook.FORMS,
+    "paper": paper.FORMS,
+    "caffe": caffe.FORMS,
+    "owt": owt.FORMS,
+    "torchvision": torchvision.FORMS,
+}
 FOLDER = "folder"
 
 

@@ -47,7 +47,7 @@ _FLOWERS = Recipe(
     imgsz=224,
     resize="crop",
     margin=256 / 224,
-    standardise=True,
+    values="standardised",
     epochs=60,
     batch_size=64,
     optimizer=Optimizer(name="adamw", lr=5e-4, weight_decay=0.05, epsilon=1e-8),
