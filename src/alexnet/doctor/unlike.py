@@ -1,0 +1,74 @@
+"""Validation unlike training: other classes, or other pictures or labels, than what was learnt."""
+
+from alexnet.doctor.chart import Chart
+from alexnet.doctor.finding import Finding
+from alexnet.doctor.lagging import GAP
+
+NAME = "validation unlike training"
+LEARNT = 0.6  # accuracy on training pictures that is no chance; and twice chance's
+
+
+def look(chart: Chart) -> Finding | None:
+    """Classes that one part lacks; else a network that knows its training pictures and guesses the others."""
+    return _classes(chart) or _mixed_up(chart)
+
+
+def _classes(chart: Chart) -> Finding | None:
+    train, val = set(chart.counts["train"]), set(chart.counts["val"])
+    if not train or not val or train == val:
+        return None
+    unknown, unjudged = sorted(val - train), sorted(train - val)
+    evidence = []
+    if unknown:
+        evidence.append(f"in validation only: {_listed(unknown)} (split.csv)")
+    if unjudged:
+        evidence.append(f"in training only: {_listed(unjudged)} (split.csv)")
+    cause = (
+        "A class without training pictures cannot be learnt: check the folders' names."
+        if unknown
+        else "A class without validation pictures is never judged, and has no say in which epoch is best."
+    )
+    wrong = len(unknown) + len(unjudged)
+    return Finding(
+        name=NAME,
+        evidence=tuple(evidence),
+        cause=cause,
+        remedy="give both parts pictures of the same classes, or leave out the val folder: one is cut then",
+        sure=1.0,
+        severity=0.9 if unknown else min(0.9, 0.3 + wrong / len(train | val)),
+    )
+
+
+def _mixed_up(chart: Chart) -> Finding | None:
+    metrics = chart.metrics
+    if not chart.vitals or metrics.get("split") != "val" or chart.statistics_lag >= GAP:
+        return None
+    learnt, judged = chart.vitals["evaluation"]["accuracy"], metrics["accuracy_top1"]
+    if learnt < max(LEARNT, 2 * chart.chance_accuracy) or not chart.is_chance(judged, metrics["n"]):
+        return None
+    evidence = [
+        f"{learnt:.3f} of {chart.vitals['pictures']} training pictures right (vitals), {judged:.3f} of "
+        f"{metrics['n']} in validation (metrics.json); guessing gives {chart.chance_accuracy:.3f}"
+    ]
+    if chart.vitals.get("batch"):
+        evidence.append(f"batch norm is not the reason: {chart.vitals['batch']['accuracy']:.3f} with batch statistics")
+    cause = "The validation part shows other things than the training part, or its labels are mixed up."
+    if chart.labels_by_lot:
+        neighbours = chart.vitals["neighbours"]
+        evidence.append(
+            f"{neighbours['accuracy']:.3f} of the training pictures have the label of the one most like them; by lot: "
+            f"{neighbours['chance']:.3f} (vitals)"
+        )
+        cause = "The labels seem wrong: they were learnt by heart and say nothing of other pictures."
+    return Finding(
+        name=NAME,
+        evidence=tuple(evidence),
+        cause=cause,
+        remedy="lay samples.png beside worst.png and the rows of predictions.csv, and mend folders or labels",
+        sure=0.85,
+        severity=0.9,
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,169 @@
+"""alexnet doctor RUN: measured anew, mended as a new run, said as JSON; errors in one line."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alexnet import checkup, mending, weights
+from alexnet.commands.main import main
+from alexnet.doctor import Finding, examine
+from alexnet.errors import ModelFileError, UsageError
+from alexnet.progress import Display
+from alexnet.run import Run
+from tests.doctor.conftest import Ward
+
+QUIET = Display(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def lagging(ward: Ward, colours: Path) -> Run:
+    return ward.train("slow-statistics", colours)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """The command's own entry point: exit code, standard output, standard error."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["alexnet", "doctor", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, said.out, said.err
+
+    return run
+
+
+def copy_of(run: Run, where: Path, *without: str) -> Run:
+    shutil.copytree(run.path, where)
+    for name in without:
+        (where / name).unlink()
+    return Run(where)
+
+
+def digests(run: Run) -> dict[str, str]:
+    files = (file for file in run.path.rglob("*") if file.is_file())
+    return {str(file.relative_to(run.path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_vitals_measured_later_are_those_written(lagging: Run, tmp_path: Path) -> None:
+    old = copy_of(lagging, tmp_path / "old", "vitals.json")
+    before = digests(old)
+    found = checkup.of_run(old, device="cpu", display=QUIET)
+    written = lagging.vitals
+    for place in ("evaluation", "batch"):
+        assert found[place]["accuracy"] == written[place]["accuracy"]
+        assert found[place]["loss"] == pytest.approx(written[place]["loss"], rel=1e-5)
+    assert {**found, "evaluation": 0, "batch": 0, "output_spread": 0} == {
+        **written, "evaluation": 0, "batch": 0, "output_spread": 0
+    }  # fmt: skip
+    assert examine(old, found)[0].name == examine(lagging)[0].name
+    assert digests(old) == before
+
+
+def test_training_says_the_first_finding(lagging: Run, ward: Ward, colours: Path) -> None:
+    told = [line for line in lagging.log_file.read_text("utf-8").splitlines() if line.startswith("doctor: ")]
+    assert len(told) == 1
+    assert told[0].startswith("doctor: lagging statistics (")
+    assert told[0].endswith(f"More: alexnet doctor {lagging.path}")
+    healthy = ward.train("normed", colours, epochs=8)
+    assert "doctor: " not in healthy.log_file.read_text("utf-8")
+
+
+def test_fix_recalibrates(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    patient = copy_of(lagging, tmp_path / "patient")
+    before = digests(patient)
+    code, out, err = call(patient.path, "--fix", "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert "1. lagging statistics (" in out
+    new = Run(out.strip().splitlines()[-1])
+    assert new.path == tmp_path / "patient-recalibrated"
+    assert digests(patient) == before
+    assert f"before: val accuracy {patient.metrics['accuracy_top1']:.4f}" in out
+    assert f"after:  val accuracy {new.metrics['accuracy_top1']:.4f}" in out
+    assert new.metrics["accuracy_top1"] >= patient.metrics["accuracy_top1"] + 0.2
+    vitals = checkup.of_run(new, device="cpu", display=QUIET)
+    assert vitals["evaluation"]["accuracy"] >= vitals["batch"]["accuracy"] - 0.1
+    assert "lagging statistics" not in [finding.name for finding in examine(new, vitals)]
+    old, _ = weights.load(patient.best)
+    made, _ = weights.load(new.best)
+    assert all((made[name] == tensor).all() for name, tensor in old.items() if name.endswith((".weight", ".bias")))
+
+
+def test_fix_trains_again_at_a_better_rate(
+    ward: Ward, colours: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    slow = ward.train("plain", colours, lr=1e-8, epochs=10)
+    code, out, _ = call(slow.path, "--fix", "--device", "cpu")
+    assert code == 0
+    new = Run(out.strip().splitlines()[-1])
+    assert new.path.name == f"{slow.path.name}-mended"
+    assert new.args["optimizer"] == {**slow.args["optimizer"], "lr": 0.001}
+    assert {**new.args, "optimizer": 0} == {**slow.args, "optimizer": 0}
+    assert new.history[-1]["train/loss"] < 0.8 * slow.history[-1]["train/loss"]
+    assert f"before: val accuracy {slow.metrics['accuracy_top1']:.4f}" in out
+    assert f"after:  val accuracy {new.metrics['accuracy_top1']:.4f}" in out
+
+
+def test_fix_after_a_divergence(ward: Ward, colours: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    broken = ward.train("plain", colours, optimizer={"name": "sgd", "lr": 1e20})
+    code, out, _ = call(broken.path, "--fix", "--json", "--device", "cpu")
+    assert code == 0
+    fixed = json.loads(out)["fixed"]
+    assert fixed["before"] == {}
+    assert Run(fixed["run"]).args["optimizer"]["lr"] == 0.01
+    assert fixed["after"]["accuracy_top1"] == Run(fixed["run"]).metrics["accuracy_top1"]
+
+
+def test_what_needs_a_person(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    finding = Finding("over-fitting", ("seen",), "why", "look", 0.5, 0.5)
+    with pytest.raises(UsageError, match="over-fitting cannot be mended automatically: look"):
+        mending.mend(lagging, finding, display=QUIET)
+    stopped = copy_of(lagging, tmp_path / "stopped", "metrics.json", "vitals.json", "results.csv")
+    shutil.rmtree(stopped.path / "weights")
+    code, out, _ = call(stopped.path, "--fix")
+    assert code == 0
+    assert out.strip().splitlines()[-1] == "not finished cannot be mended automatically"
+    assert [path.name for path in tmp_path.iterdir()] == ["stopped"]
+
+
+def test_json(lagging: Run, call: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = call(lagging.path, "--json")
+    said: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert said.keys() == {"run", "findings", "vitals"}
+    assert said["run"] == str(lagging.path)
+    first = said["findings"][0]
+    assert first.keys() == {"name", "evidence", "cause", "remedy", "sure", "severity", "can_be_mended"}
+    assert (first["name"], first["can_be_mended"]) == ("lagging statistics", True)
+    assert said["vitals"] == lagging.vitals
+
+
+def test_nothing_found(ward: Ward, colours: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    healthy = ward.train("normed", colours, epochs=8)
+    assert call(healthy.path) == (0, "nothing found\n", "")
+    assert call(healthy.path, "--fix")[1] == "nothing found\nnothing to mend\n"
+    assert json.loads(call(healthy.path, "--json")[1])["findings"] == []
+
+
+def test_errors_are_one_line(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, out, err = call(tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    bare = copy_of(lagging, tmp_path / "bare", "vitals.json", "weights/best.safetensors")
+    with pytest.raises(ModelFileError):
+        checkup.of_run(bare, display=QUIET)
+    code, out, err = call(bare.path)
+    assert (code, out) == (4, "")
+    assert err.startswith("error: no weights file at ")
+    assert len(err.splitlines()) == 1
