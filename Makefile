@@ -31,6 +31,7 @@ check: .venv/.tested
 
 .venv/.tested: .venv/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps torchvision  # one file of it, for comparison
 	@touch $@
 
 clean:  ## remove what was installed, not what was trained

@@ -21,7 +21,7 @@ COLOURS: dict[str, Colour] = {"blue": (20, 40, 220), "green": (30, 200, 60), "re
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read from or written to the user's cache; one cache a session, so that stores are shared."""
     base = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setattr("alexnet.data.sources.download.cache_folder", lambda: base)
+    monkeypatch.setattr("alexnet.download.cache_folder", lambda: base)
     monkeypatch.setattr("alexnet.dataset.cache_folder", lambda: base)
 
 
@@ -79,7 +79,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory, data: str | Path, **given
 
     cache = tmp_path_factory.getbasetemp() / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("alexnet.data.sources.download.cache_folder", lambda: cache)
+        patch.setattr("alexnet.download.cache_folder", lambda: cache)
         patch.setattr("alexnet.dataset.cache_folder", lambda: cache)
         project = tmp_path_factory.mktemp("runs")
         return train(data, project=project, device="cpu", amp=False, display=Display(quiet=True), **given)

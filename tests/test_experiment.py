@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import alexnet
-from alexnet.dataset import standardised
+from alexnet.dataset import with_values
 from alexnet.errors import DataError, UsageError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
@@ -140,12 +141,33 @@ def test_a_label_that_has_changed_is_noticed(folder_of_colours: Callable[..., Pa
         validate(run.path, project=tmp_path / "val", display=QUIET)
 
 
-def test_standardising_measures_the_training_pictures() -> None:
+def test_values_are_measured_on_the_training_pictures() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 9, 9, 3), dtype=np.uint8)
-    measured = standardised(Preprocess(size=9, resize_to=9), pixels, np.arange(30))
-    values = pixels[:30].reshape(-1, 3) / 255
-    assert measured.mean == pytest.approx(values.mean(axis=0), abs=1e-4)
-    assert measured.std == pytest.approx(values.std(axis=0), abs=1e-4)
+    plain = Preprocess(size=9, resize_to=9)
+    levels = pixels[:30].reshape(-1, 3).astype(np.float64)
+    assert with_values(plain, "unit", pixels, np.arange(30)) == plain
+    measured = with_values(plain, "standardised", pixels, np.arange(30))
+    assert measured.mean == pytest.approx(levels.mean(axis=0) / 255, abs=1e-4)
+    assert measured.std == pytest.approx(levels.std(axis=0) / 255, abs=1e-4)
+    centred = with_values(plain, "centred", pixels, np.arange(30))
+    batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    wanted = batch.numpy() - levels.mean(axis=0).reshape(1, 3, 1, 1)
+    np.testing.assert_allclose(centred.normalise(batch).numpy(), wanted, rtol=0, atol=0.02)
+
+
+def test_a_plateau_without_validation_is_refused_before_anything_is_decoded(
+    folder_of_colours: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.dataset.decode", lambda *given: pytest.fail("decoded"))
+    with pytest.raises(UsageError, match="--val-split 0 leaves no validation"):
+        alexnet.train(
+            folder_of_colours(),
+            val_split=0,
+            assignments=["schedule.name=plateau"],
+            project=tmp_path / "runs",
+            display=QUIET,
+        )
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.real

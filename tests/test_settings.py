@@ -134,6 +134,12 @@ def test_args_passed_back_resolve_to_the_same(tmp_path: Path, given: dict[str, A
     assert again == options.model_copy(update=own)
 
 
+def test_args_of_version_0_1_are_understood(tmp_path: Path) -> None:
+    for standardise, values in ((True, "standardised"), (False, "unit")):
+        file = config(tmp_path / "args.yaml", {"data": "flowers17", "recipe": "modern", "standardise": standardise})
+        assert settings.resolve({}, file)[1].values == values
+
+
 def test_args_of_a_real_run_passed_back(digits_run: Run) -> None:
     _, recipe = settings.resolve({}, digits_run.args_file)
     assert settings.resolve(digits_run.args)[1] == recipe

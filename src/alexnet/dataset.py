@@ -1,25 +1,28 @@
 """Dataset: a source, decoded and divided, and how its pictures are prepared for the network."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alexnet import weights
+from alexnet import settings
 from alexnet.data import sources, split, store
 from alexnet.data.batches import Batches
 from alexnet.data.sources import Source
-from alexnet.data.sources.download import cache_folder
 from alexnet.data.split import Split
 from alexnet.data.store import Store
-from alexnet.errors import DataError
-from alexnet.models import variants
+from alexnet.download import cache_folder
+from alexnet.errors import DataError, UsageError
+from alexnet.models import foreign, variants
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
+from alexnet.run import Run
 from alexnet.settings import Options
-from alexnet.training.recipe import Recipe
+from alexnet.training.recipe import Recipe, Values
 from alexnet.training.world import World
+from alexnet.weights import Card
 
 
 @dataclass(frozen=True)
@@ -59,27 +62,60 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
 
     Weights that training starts from bring their own mean and deviation: layers meet what they were trained on.
 
-    Errors: DataError when pictures are missing, wrong, or too many of them cannot be read.
+    Errors: DataError when pictures are missing, wrong, or too many of them cannot be read; UsageError when the
+    recipe needs a validation part and there is none.
     """
     source = sources.open_source(options.data, data_dir=options.data_dir, protocol=options.protocol, display=display)
+    _refuse_blind_schedule(recipe, source)
     variant = variants.find(recipe.model)
+    trained = None if options.weights is None else foreign.load_card(options.weights, recipe.model).preprocess
     size = recipe.imgsz or variant.input[1]
     preprocess = Preprocess(
         size=size,
         resize_to=round(size * recipe.margin),
         resize=recipe.resize,
-        channels=variant.input[0],
+        channels=variant.input[0] if trained is None else trained.channels,
         views=recipe.views,
     )
     decoded = decode(source, preprocess, options, display)
     parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
     _report_missing_classes(source, parts, display)
-    if options.weights is not None:
-        trained = weights.load_card(options.weights).preprocess
+    if trained is not None:
         preprocess = replace(preprocess, mean=trained.mean, std=trained.std)
-    elif recipe.standardise:
-        preprocess = standardised(preprocess, decoded.pixels, parts.train)
+    else:
+        preprocess = with_values(preprocess, recipe.values, decoded.pixels, parts.train)
     return Dataset(source, decoded, parts, preprocess)
+
+
+def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dataset:
+    """The data of a finished run, divided as its split.csv says and prepared as its weights want them.
+
+    Errors: DataError when pictures, labels or classes are no longer what they were.
+    """
+    options, _ = settings.resolve(run.args)
+    source = sources.open_source(
+        options.data, data_dir=data_dir or options.data_dir, protocol=options.protocol, display=display
+    )
+    if source.classes != card.classes:
+        raise DataError(
+            f"the classes of {source.name} are no longer those of {run.path}: judge other pictures with --data"
+        )
+    decoded = decode(source, card.preprocess, options, display)
+    number = {name: index for index, name in enumerate(source.names)}
+    usable = set(decoded.usable.tolist())
+    parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
+    for row in run.split:
+        index = number.get(row["path"])
+        if index is None or index not in usable:
+            raise DataError(f"{row['path']} stands in {run.path / 'split.csv'} but {source.name} has it no longer")
+        if source.classes[source.labels[index]] != row["label"]:
+            raise DataError(f"{row['path']} was {row['label']} when {run.path} was trained and is no longer")
+        for part in row["split"].split("+"):
+            if part not in parts or index in parts[part]:
+                raise DataError(f"{run.path / 'split.csv'} is damaged: {row['path']} is in {row['split']!r}, or twice")
+            parts[part][index] = None
+    train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
+    return Dataset(source, decoded, Split(train, val, test, "split.csv"), card.preprocess)
 
 
 def decode(source: Source, preprocess: Preprocess, options: Options, display: Display) -> Store:
@@ -89,23 +125,38 @@ def decode(source: Source, preprocess: Preprocess, options: Options, display: Di
     return decoded
 
 
-def standardised(preprocess: Preprocess, pixels: NDArray[np.uint8], train: NDArray[np.int64]) -> Preprocess:
-    """The same preprocessing with mean and standard deviation of the training pictures, a channel; measured on
-    2,000 of them, evenly chosen, if there are more."""
+def with_values(
+    preprocess: Preprocess, values: Values, pixels: NDArray[np.uint8], train: NDArray[np.int64]
+) -> Preprocess:
+    """The same preprocessing with mean and deviation as `values` wants them (see `Recipe.values`): measured on
+    the training pictures, a channel; on 2,000 of them, evenly chosen, if there are more."""
+    if values == "unit":
+        return preprocess
     chosen = train[np.linspace(0, len(train) - 1, min(len(train), 2000)).astype(np.int64)]
     count, sums, squares = 0, np.zeros(preprocess.channels), np.zeros(preprocess.channels)
     for index in chosen:
-        values = pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255
-        count += len(values)
-        sums += values.sum(axis=0)
-        squares += (values**2).sum(axis=0)
+        levels = pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255
+        count += len(levels)
+        sums += levels.sum(axis=0)
+        squares += (levels**2).sum(axis=0)
     mean = sums / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    measured = tuple(max(round(float(value), 4), 1e-3) for value in std)
     return replace(
         preprocess,
         mean=tuple(round(float(value), 4) for value in mean),
-        std=tuple(max(round(float(value), 4), 1e-3) for value in std),
+        std=measured if values == "standardised" else (1 / 255,),  # centred: back to 0 to 255
     )
+
+
+def _refuse_blind_schedule(recipe: Recipe, source: Source) -> None:
+    """Errors: UsageError when the rate follows a validation error and there is no validation; nothing is decoded."""
+    validates = recipe.val_split > 0 or recipe.validate_on == "test" or "val" in source.parts
+    if recipe.needs_validation and not validates:
+        raise UsageError(
+            "schedule plateau follows the validation error, but --val-split 0 leaves no validation: "
+            "leave it out, or take --set schedule.name=steps"
+        )
 
 
 def _report_missing_classes(source: Source, parts: Split, display: Display) -> None:

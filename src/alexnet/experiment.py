@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from alexnet import __version__, dataset, settings, verdict, weights
+from alexnet import __version__, checkup, dataset, doctor, settings, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import DataError, DivergedError, UsageError
 from alexnet.judging import metrics
 from alexnet.models import variants
 from alexnet.models.network import AlexNet, create_model, parameter_count
@@ -54,8 +54,12 @@ def train(
     asked = {**given, **{key: value for key, value in named.items() if value is not None}}
     options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments)
     world = World.join()
+    display = display if world.leads else Display(quiet=True)
     try:
-        return _train(options, chosen, world, display if world.leads else Display(quiet=True))
+        return _train(options, chosen, world, display)
+    except DivergedError as error:
+        display.note(str(error))  # the doctor reads train.log
+        raise
     finally:
         world.leave()
 
@@ -177,7 +181,11 @@ def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: t
     measured = {key: figures[key] for key in ("epoch", "split", "n", "loss", "accuracy_top1", "interval95")}
     weights.save(run.best, state, replace(card, measured=measured))
     display.say(f"{recipe.keep} epoch, {figures['epoch']:.0f}: {verdict.line(figures)}")
+    run.write_json("vitals.json", checkup.measure(network, data, device))
+    findings = doctor.examine(run)
     display.say(f"pictures and weights: {run.path}")
     untouched = len(data.split.test) and part == "val" and not np.array_equal(data.split.val, data.split.test)
     where = subprocess.list2cmdline([str(run.path)]) if os.name == "nt" else shlex.quote(str(run.path))
+    if findings:
+        display.say(f"doctor: {findings[0].line} More: alexnet doctor {where}")
     display.say(f"next: alexnet val {where} --split test" if untouched else f"next: alexnet predict {where} PICTURE")

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet import device as machine
-from alexnet import weights
 from alexnet.data import images
 from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.models import foreign
 from alexnet.models.network import AlexNet, create_model, probabilities
-from alexnet.run import Run
+from alexnet.progress import Display
 from alexnet.weights import Card
 
 Picture = str | Path | bytes | NDArray[np.uint8]
@@ -107,13 +107,24 @@ class Classifier:
         return answer
 
 
-def load(path: str | Path, *, device: str | torch.device = "auto", amp: bool = False) -> Classifier:
-    """The classifier of a run (its best weights), of a weights file, or of the newest run ('last').
+def load(
+    path: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    amp: bool = False,
+    display: Display | None = None,
+) -> Classifier:
+    """The classifier of a run (its best weights), of the newest run ('last'), of a file of weights, other programs'
+    included (see `models.foreign`), or of published ones by name ('torchvision').
 
     Errors: UsageError when there is no such run; ModelFileError when the file is damaged or does not fit.
     """
-    file = Run.weights_of(path)
-    state, card = weights.load(file)
+    file = foreign.locate(path, display)
+    matched = foreign.read(file)
+    state, card = matched.state, matched.card
+    if display is not None:
+        for line in matched.lines(file):
+            display.say(line)
     try:
         network = create_model(
             card.variant,

@@ -76,7 +76,7 @@ def predict_files(
     if save_csv is not None:
         refuse_overwriting(save_csv, exist_ok)
     files = expand(paths)
-    classifier = load(run, device=device, amp=amp)
+    classifier = load(run, device=device, amp=amp, display=display)
     topk = min(topk, len(classifier.classes))
     answers = []
     with display.bar("predicting", len(files)) as bar:

@@ -24,7 +24,7 @@ def before_and_after(given: Mapping[str, Any], assignments: Sequence[str], displ
     chosen = np.sort(np.random.default_rng(options.seed).permutation(data.split.train)[: grids.COUNT])
     batch = next(data.batches(chosen, torch.device("cpu"), len(chosen)).epoch())
     generator = torch.Generator().manual_seed(options.seed)
-    after = augment(batch.pixels, data.preprocess.size, recipe.augment, generator)
+    after = augment(batch.pixels, data.preprocess.size, recipe.augment, generator, data.preprocess.mean)
     return grids.before_and_after(
         batch.pixels.permute(0, 2, 3, 1).numpy(),
         after.permute(0, 2, 3, 1).numpy(),

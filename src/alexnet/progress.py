@@ -62,6 +62,10 @@ class Display:
         else:
             self._append(text)
 
+    def note(self, text: str) -> None:
+        """Write a line into the log alone: what is said elsewhere already, such as an error."""
+        self._append(printable(text))
+
     def detail(self, text: str) -> None:
         """Print a line that only --verbose shows."""
         if self.verbose:

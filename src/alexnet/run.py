@@ -6,6 +6,7 @@ Stages meet here and nowhere else: training writes a run; pictures, prediction a
 import csv
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ PICTURES = {
 
 _FILES = (
     *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
-    *("results.csv", "metrics.json", "predictions.csv"),
+    *("results.csv", "metrics.json", "vitals.json", "predictions.csv"),
     *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
 )
 
@@ -195,6 +196,18 @@ class Run:
             return metrics
 
     @property
+    def vitals(self) -> dict[str, Any]:
+        """What was measured inside the network after training (vitals.json); empty where nothing was."""
+        file = self.path / "vitals.json"
+        if not file.exists():
+            return {}
+        with _whole(file):
+            vitals = dict(json.loads(self._text("vitals.json")))
+            if missing := {"pictures", "evaluation", "activations"} - vitals.keys():
+                raise KeyError(*missing)
+            return vitals
+
+    @property
     def classes(self) -> list[str]:
         """Class names in the order of the network's outputs (labels.txt); line ends are escaped."""
         return self._text("labels.txt").removesuffix("\n").split("\n")  # splitlines knows more ends of lines
@@ -278,9 +291,17 @@ def _whole(file: Path) -> Iterator[None]:
         raise DataError(f"{file} is damaged or not whole: restore it or train again") from error
 
 
+def free_name(parent: Path, base: str) -> str:
+    """BASE, or BASE2, BASE3, ...: the first that is not there yet."""
+    number = 1
+    while (parent / f"{base}{number if number > 1 else ''}").exists():
+        number += 1
+    return f"{base}{number if number > 1 else ''}"
+
+
 def refuse_overwriting(file: Path, exist_ok: bool) -> None:
     """Errors: UsageError when `file` exists and `exist_ok` was not said."""
-    if file.exists() and not file.is_file():
+    if os.path.lexists(file) and not file.is_file():
         raise UsageError(f"{file} is no regular file: choose another name")
     if file.exists() and not exist_ok:
         raise UsageError(f"{file} exists already: choose another name, or allow it with --exist-ok")

@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from alexnet import weights
 from alexnet.data.sources import list_datasets
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.run import Run
+from alexnet.models import foreign
 from alexnet.training import recipes
 from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
 
@@ -39,7 +38,7 @@ class Options(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63)
     deterministic: bool = False
     weights: Path | None = None
-    """Start from a run or a weights file."""
+    """Start from a run, a weights file (other programs' included) or published ones by name ('torchvision')."""
     freeze: str | None = None
     """Layers that stay as they are, such as conv1-conv5."""
     bad_files: int | None = Field(None, ge=0)
@@ -97,7 +96,7 @@ def _as_trained(base: Recipe, file: Path, asked: Mapping[str, Any]) -> Recipe:
 
     Errors: ModelFileError when another variant was asked for; UsageError for another size or cut.
     """
-    card = weights.load_card(file)
+    card = foreign.load_card(file, asked.get("model"))
     if asked.get("model", card.variant) != card.variant:
         raise ModelFileError(
             f"{file} holds {card.variant}, this run trains {asked['model']}: use --model {card.variant}"
@@ -133,13 +132,16 @@ def _with_whole_paths(options: Options) -> Options:
     if options.data_dir is not None:
         changes["data_dir"] = options.data_dir.expanduser().absolute()
     if options.weights is not None:
-        changes["weights"] = Run.weights_of(options.weights).absolute()
+        changes["weights"] = foreign.locate(options.weights).absolute()
     return options.model_copy(update=changes)
 
 
 def _expanded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Shorthands spelled out."""
+    """Shorthands spelled out; `standardise`, as args.yaml of version 0.1 has it, in today's words."""
     expanded = dict(values)
+    if "standardise" in expanded:
+        expanded.setdefault("values", "standardised" if expanded["standardise"] else "unit")
+        del expanded["standardise"]
     for short, (group, field) in SHORTHANDS.items():
         if short in expanded:
             whole = expanded.get(group, {})

@@ -78,15 +78,16 @@ class Card:
         }
 
 
-def save(path: Path, state: Mapping[str, Tensor], card: Card) -> None:
-    """Write weights in one step; beside a run's best ones, config.json says the same for other programs.
+def save(path: Path, state: Mapping[str, Tensor], card: Card, *, config: bool = True) -> None:
+    """Write weights in one step; beside a run's best ones, config.json says the same for other programs (unless
+    `config` is False, since it stands there for other weights).
 
     Errors: ResourceError when the disk is full; what was there before stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     data = safetensors.torch.save(tensors, metadata=card.to_metadata())
     durable.write(path, lambda file: file.write(data))
-    if path.stem != "last":
+    if config and path.stem != "last":
         durable.write_json(path.with_name("config.json"), card.to_config())
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from PIL import Image
 
 import alexnet
 from alexnet.commands.main import VERBS, cli, main
+from alexnet.models.published import PUBLISHED
+from alexnet.models.variants import VARIANTS
 from alexnet.run import Run
 
 Colours = tuple[Path, Run]
@@ -131,7 +133,7 @@ def test_training_that_diverges(tmp_path: Path) -> None:
         (["plot", "last"], 2, "there is no trained run below"),
         (["train", "./gone/folder"], 3, "does not exist"),
         (["train", "."], 3, "at least 2 are needed"),
-        (["train", "--weights", "gone.safetensors"], 4, "gone.safetensors: give a run directory"),
+        (["train", "--weights", "gone.safetensors"], 4, "gone.safetensors: give a run"),
         (["train", "--project", "file"], 6, "file: file exists"),
     ],
 )
@@ -266,10 +268,16 @@ def test_summary() -> None:
 
 
 def test_models_and_datasets() -> None:
-    models = json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)
-    assert [row["name"] for row in models] == ["notebook-flowers", "notebook-mnist"]
-    assert models[0]["parameters"] == 24_834_833
-    assert "24,834,833" in CliRunner().invoke(cli, ["models"]).output
+    models = {row["name"]: row for row in json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)}
+    assert list(models) == list(VARIANTS)
+    flowers = models["notebook-flowers"]
+    assert flowers["parameters"] + flowers["moving_statistics"] == 24_834_833
+    assert (models["owt-bn"]["parameters"], models["owt-bn"]["moving_statistics"]) == (61_119_528, 18_688)
+    assert models["torchvision"]["accuracy_top1"] == 56.522
+    shown = CliRunner().invoke(cli, ["models"]).output
+    assert all(name in shown for name in VARIANTS)
+    assert "24,815,697" in shown
+    assert "pytorch/vision" in CliRunner().invoke(cli, ["models", "--sources"]).output
     datasets = json.loads(CliRunner().invoke(cli, ["datasets", "--json"]).output)
     assert [row["name"] for row in datasets] == alexnet.list_datasets() == ["digits", "flowers17", "mnist"]
     assert "or a folder of class folders" in CliRunner().invoke(cli, ["datasets"]).output
@@ -300,3 +308,40 @@ def test_odd_file_names_survive_the_whole_way(
     assert again.code == 0
     assert "bl\\udce9" in again.out
     assert call("predict", run.path, folder, "--device", "cpu").code == 0
+
+
+def test_models_check_proves_every_count(call: Call) -> None:
+    shown = call("models", "--check")
+    assert shown.code == 0
+    assert shown.out.count("✓") == len(VARIANTS)
+    assert "61,100,840" in shown.out
+    proofs = call("models", "--check", "--json").json
+    assert [proof["name"] for proof in proofs] == list(VARIANTS)
+    assert all(proof["counted"] == proof["reference"] and not proof["faults"] for proof in proofs)
+
+
+def test_models_check_fails_where_a_count_differs(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PUBLISHED, "owt", replace(PUBLISHED["owt"], total=61_100_841))
+    shown = call("models", "--check")
+    assert shown.code == 4
+    assert shown.error == "error: counts differ from the reference tables: owt"
+    assert "total 61,100,840, reference 61,100,841" in shown.out
+
+
+def test_diff_shows_what_differs(call: Call) -> None:
+    shown = call("diff", "bvlc", "caffenet")
+    assert shown.code == 0
+    assert "norm1" in shown.out
+    assert "conv3" not in shown.out
+    assert "conv3" in call("diff", "bvlc", "caffenet", "--all").out
+    lines = call("diff", "paper", "torchvision", "--json").json
+    assert {line["kind"] for line in lines} == {"same", "sized", "changed", "left", "right"}
+    assert "the same network" in call("diff", "paper", "paper").out
+    assert call("diff", "paper", "papr").code == 2
+
+
+def test_summary_shows_costs_sight_and_the_arithmetic(call: Call) -> None:
+    shown = call("summary", "paper").out
+    assert "(224 + 0 + 3 - 11) / 4 + 1 = 55" in shown
+    assert "Multiply-adds a picture: 724,406,816" in shown
+    assert call("summary", "torchvision", "--imgsz", "62").error.endswith("The smallest side is --imgsz 63")

@@ -18,12 +18,18 @@ VERBS = {
     "train": "Train on a named set, a folder or a CSV file; leaves a run directory.",
     "val": "Judge a run on its validation, test or training part, or on other pictures.",
     "predict": "Name what is on pictures: files, folders, patterns.",
+    "doctor": "Say what is wrong with a run, and mend what can be mended.",
+    "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
     "summary": "Print a network's layer table.",
-    "models": "List the networks.",
+    "models": "List the networks; recompute their counts.",
+    "diff": "Show where two networks differ.",
     "datasets": "List the named data sets and where they lie.",
     "preview": "Draw pictures of a data set before and after augmentation.",
     "plot": "Draw a run's pictures anew.",
+    "convert": "Weights of others in and out: PyTorch, Caffe, Keras.",
 }
+
+LONGEST = 1000  # signs of an error: files may hold names of any length
 
 EXIT_CODES = "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory, 130 stopped."
 
@@ -123,4 +129,5 @@ def _tell(error: BaseException, message: str) -> None:
     if os.environ.get("ALEXNET_DEBUG"):
         traceback.print_exception(error)
     label = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
-    click.echo(label + printable(message), err=True)
+    line = printable(message)
+    click.echo(label + (line if len(line) <= LONGEST else f"{line[:LONGEST]} …"), err=True)

@@ -41,9 +41,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Classify PATHS (files, folders, patterns such as '*.jpg') with RUN: a run directory, a weights file, or 'last'.
+    """Classify PATHS (files, folders, patterns such as '*.jpg') with RUN.
 
-    Prints a table and leaves predictions.csv, predictions.json and predictions.png.
+    RUN is a run directory, 'last', a file of weights (other programs' too), or 'torchvision'. Prints a table and
+    leaves predictions.csv, predictions.json and predictions.png.
     """
     from alexnet import predict_files
     from alexnet.commands import tables

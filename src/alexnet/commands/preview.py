@@ -16,7 +16,7 @@ from alexnet.commands import options
     help="The picture [runs/preview/exp/preview.png].",
 )
 @click.option("--model", "-m", "--arch", metavar="NAME", help="Variant.")
-@click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
+@click.option("--recipe", metavar="NAME", help="modern (default), notebook, paper, caffe, owt or torchvision.")
 @click.option(
     "--set",
     "assignments",

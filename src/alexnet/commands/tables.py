@@ -10,7 +10,25 @@ from rich.table import Table
 from alexnet.errors import printable
 
 if TYPE_CHECKING:
+    from alexnet.doctor import Finding
+    from alexnet.models.difference import Line
+    from alexnet.models.proof import Proof
     from alexnet.predict_files import Answer
+
+
+_NUMBERS = (
+    "classes",
+    "parameters",
+    "multiply-adds",
+    "recomputed",
+    "reference",
+    "pictures",
+    "precision",
+    "recall",
+    "F1",
+    "probability",
+)
+"""Columns whose cells stand to the right."""
 
 
 def show(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -48,11 +66,98 @@ def predictions(answers: "Sequence[Answer]") -> None:
     _console().print(table)
 
 
+def models(rows: Iterable[dict[str, Any]], sources: bool) -> None:
+    """The networks: sizes, published accuracy and where it is from, what sets each apart; on demand their sources."""
+    table = _table(("name", "input", "classes", "parameters", "multiply-adds", "top-1 / top-5 %"))
+    notes = []
+    for row in rows:
+        accuracy = "" if row["accuracy_top1"] is None else f"{row['accuracy_top1']:.1f}"
+        accuracy += "" if row["accuracy_top5"] is None else f" / {row['accuracy_top5']:.1f}"
+        table.add_row(
+            f"[bold]{_text(row['name'])}[/bold]",
+            _text(row["input"]),
+            f"{row['classes']:,}",
+            f"{row['parameters']:,}",
+            f"{row['multiply_adds'] / 1e6:,.1f} M",
+            accuracy,
+        )
+        told = _text(row["note"])
+        if accuracy:
+            told += f"\n[dim]{accuracy} %: {_text(row['accuracy_on'])}; {_text(row['accuracy_source'])}[/dim]"
+        if sources:
+            told += f"\n[dim]from {_text(row['source'])}[/dim]"
+        notes.append((f"[bold]{_text(row['name'])}[/bold]", told))
+    _console().print(table)
+    _console().print("[dim]Accuracies are on different pictures and views, named below: only like ones compare.[/dim]")
+    about = Table(box=None, pad_edge=False, show_header=False)
+    about.add_column(no_wrap=True)
+    about.add_column()
+    for note in notes:
+        about.add_row(*note)
+    _console().print()
+    _console().print(about)
+
+
+def proofs(proved: "Iterable[Proof]") -> None:
+    """One network a line: its count, the reference's, where that is from; then the sum of its layers."""
+    table = _table(("", "name", "recomputed", "reference", "where the reference is from; the layers' sum"))
+    for proof in proved:
+        terms = " + ".join(f"{count:,}" for _, count in proof.layers)
+        where = "among" if proof.published.counts == "all" else "beside"
+        moving = f" ({proof.moving:,} moving statistics {where} them)" if proof.moving else ""
+        printed = proof.published.multiply_adds
+        faults = "".join(f"\n[red]{_text(fault)}[/red]" for fault in proof.faults)
+        table.add_row(
+            "[red]✗[/red]" if proof.faults else "[green]✓[/green]",
+            f"[bold]{_text(proof.name)}[/bold]",
+            f"[bold]{proof.counted:,}[/bold]\n{proof.multiply_adds / 1e6:,.1f} M mult-adds",
+            f"{proof.published.total:,}" + (f"\n{printed:,.1f} M mult-adds" if printed is not None else ""),
+            f"{_text(proof.published.origin)}{moving}\n[dim]{terms}[/dim]{faults}",
+        )
+    _console().print(table)
+
+
+def findings(found: "Sequence[Finding]") -> None:
+    """What is wrong, the gravest first: what shows it, why it is so, what to type."""
+    if not found:
+        _console().print("[green]nothing found[/green]")
+        return
+    for number, finding in enumerate(found, start=1):
+        if number > 1:
+            _console().print()
+        _console().print(f"[bold]{number}. {_text(finding.name)}[/bold] [dim]({finding.sure:.0%} sure)[/dim]")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for sign in finding.evidence:
+            table.add_row("   seen", _text(sign))
+        table.add_row("   cause", _text(finding.cause))
+        table.add_row("   remedy", f"[bold]{_text(finding.remedy)}[/bold]")
+        _console().print(table)
+
+
+def difference(left: str, right: str, lines: "Sequence[Line]", everything: bool) -> None:
+    """What differs: changed yellow, only on the left red, only on the right green, the same layer at another size
+    plain; with `everything` the rest, dim.
+    """
+    signs = {"same": " ", "sized": " ", "changed": "~", "left": "-", "right": "+"}
+    colours = {"same": "dim", "sized": "", "changed": "yellow", "left": "red", "right": "green"}
+    table = _table(("", "", left, right))
+    for line in lines:
+        if everything or line.kind != "same":
+            cells = (_text(cell) for cell in (signs[line.kind], line.name, line.left, line.right))
+            table.add_row(*cells, style=colours[line.kind])
+    _console().print(table if table.row_count else f"{left} and {right} are the same network")
+    if table.row_count:
+        told = f"~ changed   - only in {left}   + only in {right} (what moved is both)"
+        _console().print(f"[dim]{told}   unmarked: the same layer, at another size because of what comes before[/dim]")
+
+
 def _table(columns: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        right = column in ("classes", "parameters", "pictures", "precision", "recall", "F1", "probability")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        right = column in _NUMBERS
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=right)
     return table
 
 

@@ -11,7 +11,7 @@ from alexnet.commands import options
 @click.command("train")
 @click.argument("data", default=None, required=False)
 @click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
-@click.option("--recipe", metavar="NAME", help="modern (default) or notebook.")
+@click.option("--recipe", metavar="NAME", help="modern (default), notebook, paper, caffe, owt or torchvision.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -31,7 +31,11 @@ from alexnet.commands import options
 @click.option("--val-split", type=float, help="Share of the training part cut for validation; 0: none.")
 @click.option("--patience", type=int, help="Stop after so many epochs without progress.")
 @click.option("--class-weights", type=click.Choice(["none", "auto"]), help="auto: every class counts the same.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Start from a run or a weights file.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Start from a run, a file of weights (other programs' too) or 'torchvision'.",
+)
 @click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
 @options.data_dir
 @options.protocol

@@ -48,7 +48,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Judge RUN (a run directory, or 'last') on one part of its data.
+    """Judge RUN (a run directory, or 'last') on one part of its data; with --data, a file of weights too.
 
     Prints loss, top-1 and top-5 accuracy with a 95 % interval, and each class's precision, recall and F1.
     """
