@@ -34,16 +34,22 @@ CHOICES = """
 **55 from 224.** An 11-pixel window at stride 4 fits 54 times into 224 pixels, with one pixel over. The 2012 program
 rounds up: `⌈(224 - 11) / 4⌉ + 1 = 55`, its last window hangs 3 pixels over the right and the bottom edge and reads
 zeros there. Caffe feeds 227 pixels, where 55 windows fit; torchvision pads 2 pixels on each side, `⌊(224 + 4 - 11) / 4⌋
-+ 1 = 55`; Keras, TF-slim and the book *Dive into Deep Learning* stay at 54. These networks see different pixels.
++ 1 = 55`, as does tensorpack; neon pads 3. Keras, TF-slim and the book *Dive into Deep Learning* stay at 54. These
+networks see different pixels.
 
-**Response normalisation.** `x · (k + a Σ x²)^-β` over five neighbouring maps. The paper prints k = 2 and a = α = 1e-4;
-the program divides, a = α / 5, and so do Caffe and PyTorch; Caffe's k is 1. For values 1 … 7 in seven maps:
+**Response normalisation.** `x · (k + a Σ x²)^-β` over five neighbouring maps (tflearn: eleven). The paper prints k = 2
+and a = α = 1e-4; the program divides, a = α / 5, and so do Caffe and PyTorch; Caffe's k is 1. For values 1 … 7 in seven
+maps:
 
 | reading | | | | | | | |
 |---|---|---|---|---|---|---|---|
 | paper: k 2, α | .594292 | 1.187871 | 1.780140 | 2.370419 | 2.958055 | 3.550857 | 4.145138 |
 | 2012 program: k 2, α/5 | .594541 | 1.188940 | 1.783075 | 2.376810 | 2.970011 | 3.564254 | 4.158794 |
 | Caffe: k 1, α/5 | .999790 | 1.999100 | 2.997527 | 3.994608 | 4.989899 | 5.988685 | 6.988472 |
+
+TensorFlow's and pylearn2's layers do not divide: Caffe's weights need α = 2e-5 there, which kratzert's and tensorpack's
+copies set, and Theano's copy trained with 1e-4 undivided. What MXNet's and Paddle's layers do we have not read;
+Paddle's documentation prints the formula undivided.
 
 k = 1 instead of 2 scales everything by 2^0.75 = 1.68, which the biases and the next layer's start notice.
 
@@ -58,7 +64,8 @@ after fc6 and fc7, Torch and torchvision before them.
 
 "Pictures" and "start" are the source's. `alexnet train` takes the start from the network, and pictures, rates and
 augmentation from the recipe; weights of others are fed the source's way. "Squashed" is resized on both sides without
-keeping proportions. What the last maps see may be wider than the picture: it is counted without its edges.
+keeping proportions. Batch norm's momentum is the weight of the newest batch (Keras's 0.99 is 0.01 here). What the last
+maps see may be wider than the picture: it is counted without its edges.
 """
 
 

@@ -26,8 +26,11 @@ from alexnet.settings import Options
 from alexnet.training import start
 from alexnet.training.loop import Setting, fit
 from alexnet.training.recipe import Recipe
+from alexnet.training.settle import settle
 from alexnet.training.world import World
 from alexnet.weights import Card
+
+VERDICT_BATCH = 128  # pictures at a time; as in `verdict.judge_part`
 
 
 def train(
@@ -115,13 +118,13 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
         balance = torch.from_numpy(weighted).to(device)
 
-    def save(row: Row, is_best: bool) -> None:
+    def save(row: Row, kept: AlexNet, is_best: bool) -> None:
         if not world.leads:
             return
         rows.append(row)
         run.write_results(rows)
         measured = replace(card, measured=_measured(row))
-        state = network.state_dict()
+        state = kept.state_dict()
         weights.save(run.last, state, measured)
         if is_best:
             weights.save(run.best, state, measured)
@@ -175,16 +178,26 @@ def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: t
     """Judge the weights that are kept, draw the pictures, and say where everything is and what to type next."""
     state, card = weights.load(run.best)
     network.load_weights(state, run.best)
-    part = "val" if len(data.split.val) else "test" if len(data.split.test) else "train"
+    parts = data.split
+    own_validation = len(parts.val) > 0 and not np.array_equal(parts.val, parts.test)
+    settled = settle(
+        network,
+        data.batches(parts.train, device, VERDICT_BATCH, seed=0),
+        data.batches(parts.val, device, VERDICT_BATCH) if own_validation else None,
+        data.preprocess,
+        recipe,
+        display,
+    )
+    part = "val" if len(parts.val) else "test" if len(parts.test) else "train"
     result = verdict.judge_part(network, data, part, device, display)
-    figures = verdict.record(run, data, result, epoch=card.measured["epoch"], precision="float32")
-    measured = {key: figures[key] for key in ("epoch", "split", "n", "loss", "accuracy_top1", "interval95")}
-    weights.save(run.best, state, replace(card, measured=measured))
+    figures = verdict.record(run, data, result, epoch=card.measured["epoch"], precision="float32", **settled)
+    kept = ("epoch", "split", "n", "loss", "accuracy_top1", "interval95", *settled)
+    weights.save(run.best, network.state_dict(), replace(card, measured={key: figures[key] for key in kept}))
     display.say(f"{recipe.keep} epoch, {figures['epoch']:.0f}: {verdict.line(figures)}")
     run.write_json("vitals.json", checkup.measure(network, data, device))
     findings = doctor.examine(run)
     display.say(f"pictures and weights: {run.path}")
-    untouched = len(data.split.test) and part == "val" and not np.array_equal(data.split.val, data.split.test)
+    untouched = len(parts.test) and own_validation
     where = subprocess.list2cmdline([str(run.path)]) if os.name == "nt" else shlex.quote(str(run.path))
     if findings:
         display.say(f"doctor: {findings[0].line} More: alexnet doctor {where}")

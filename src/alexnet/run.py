@@ -44,6 +44,7 @@ PICTURES = {
     "predictions": "predictions.png",
     "confusion_matrix": "confusion_matrix.png",
     "worst": "worst.png",
+    "reliability": "reliability.png",
 }
 
 _FILES = (

@@ -61,12 +61,13 @@ def record(run: Run, data: Dataset, verdict: Verdict, **facts: Any) -> dict[str,
 
 
 def line(figures: dict[str, Any]) -> str:
-    """One line: accuracy with its interval, top-5 and loss."""
+    """One line: accuracy with its interval, top-5, loss and calibration error."""
     low, high = figures["interval95"]
     top5 = f", top-5 {figures['accuracy_top5']:.4f}" if figures["accuracy_top5"] is not None else ""
+    ece = f", calibration error {figures['ece']:.3f}" if "ece" in figures else ""  # runs of 0.1.0 have none
     return (
         f"{figures['split']} accuracy {figures['accuracy_top1']:.4f} (95 % interval {low:.4f} to {high:.4f}, "
-        f"{figures['n']:,} pictures){top5}, loss {figures['loss']:.4f}"
+        f"{figures['n']:,} pictures){top5}, loss {figures['loss']:.4f}{ece}"
     )
 
 

@@ -124,7 +124,7 @@ def test_training_that_diverges(tmp_path: Path) -> None:
         (["train", "--set", "nonsense"], 2, "--set wants FIELD=VALUE"),
         (["train", "--epochs", "0"], 2, "epochs: input should be greater than or equal to 1, not 0"),
         (["train", "--device", "gpu"], 2, "unknown device 'gpu'"),
-        (["train", "--imgsz", "3"], 2, "The smallest side is --imgsz"),
+        (["train", "--imgsz", "3"], 2, "The smallest side is"),
         (["train", "--config", "gone.yaml"], 2, "--config gone.yaml cannot be read"),
         (["train", "--freeze", "conv9"], 2, "which needs --weights"),
         (["val", "gone"], 2, "gone is no run directory"),
@@ -344,4 +344,4 @@ def test_summary_shows_costs_sight_and_the_arithmetic(call: Call) -> None:
     shown = call("summary", "paper").out
     assert "(224 + 0 + 3 - 11) / 4 + 1 = 55" in shown
     assert "Multiply-adds a picture: 724,406,816" in shown
-    assert call("summary", "torchvision", "--imgsz", "62").error.endswith("The smallest side is --imgsz 63")
+    assert call("summary", "torchvision", "--imgsz", "62").error.endswith("The smallest side is 63 (--imgsz 63)")

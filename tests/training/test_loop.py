@@ -58,7 +58,7 @@ def train(recipe: Recipe, *, val: bool = True, seed: int = 0, **how: Any) -> Tra
         recipe,
         Setting(CPU, "float32", World(), Display(quiet=True)),
         class_weights=None,
-        save=lambda row, is_best: trained.saved.append((dict(row), is_best)),
+        save=lambda row, kept, is_best: trained.saved.append((dict(row), is_best)),
     )
     trained.state = network.state_dict()
     return trained
@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_number_stops_and_is_not_saved() -> None:
             small(optimizer={"name": "sgd", "lr": 1e30}),
             Setting(CPU, "float32", World(), Display(quiet=True)),
             class_weights=None,
-            save=lambda row, is_best: saved.append(row),
+            save=lambda row, kept, is_best: saved.append(row),
         )
     assert saved == []
 
@@ -161,7 +161,7 @@ def test_bf16_and_float32_agree_within_bf16s_precision() -> None:
             small(epochs=5),
             Setting(CPU, "bf16" if precision == "bf16" else "float32", World(), Display(quiet=True)),
             class_weights=None,
-            save=lambda row, is_best: None,
+            save=lambda row, kept, is_best: None,
         )
         losses.append([row["train/loss"] for row in rows])
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
@@ -181,7 +181,7 @@ def test_class_weights_change_what_counts() -> None:
             small(epochs=1),
             Setting(CPU, "float32", World(), Display(quiet=True)),
             class_weights=weights,
-            save=lambda row, is_best: None,
+            save=lambda row, kept, is_best: None,
         )
         states.append(rows[-1]["train/loss"])
     assert states[0] != states[1]
@@ -208,7 +208,7 @@ def test_frozen_statistics_stand_still(tmp_path: Path) -> None:
         merged(find("notebook", "flowers17"), {"epochs": 1, "batch_size": 4}),
         Setting(CPU, "float32", World(), Display(quiet=True), frozen=("bn1",)),
         class_weights=None,
-        save=lambda row, is_best: None,
+        save=lambda row, kept, is_best: None,
     )
     after = network.state_dict()
     assert torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])

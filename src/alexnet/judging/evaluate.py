@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from alexnet.data.batches import Batch, Batches
 from alexnet.device import Precision, autocast
 from alexnet.judging import metrics
+from alexnet.judging.calibration import calibration
 from alexnet.judging.metrics import Tally
 from alexnet.models.network import probabilities
 from alexnet.preprocess import Preprocess
@@ -74,6 +75,7 @@ class Verdict:
             "accuracy_top5": None,
             **self.tally.figures(len(self.classes)),
             "interval95": [low, high],
+            **calibration(self.scores, self.predicted == self.labels).figures(),
             "per_class": metrics.per_class(matrix, self.classes),
             "confusion_matrix": matrix.tolist(),
             "worst": self.rows(self.by_loss()[:WORST]),

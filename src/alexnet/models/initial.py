@@ -49,7 +49,8 @@ class Init:
         weights = [f"W {self.weights}", *(f"{stages}: {fill}" for stages, fill in self.weights_of.items())]
         start = "U(±1/√fan-in)" if self.biases == "fan-in" else f"{self.biases:g}"
         biases = [f"b {start}", *(f"{stages}: {value:g}" for stages, value in self.biases_of.items())]
-        return "; ".join((*weights, *biases))
+        scale = ["batch norm's scale U(0, 1)"] if self.norm_scale == "uniform" else []
+        return "; ".join((*weights, *biases, *scale))
 
     @property
     def stages(self) -> set[str]:

@@ -44,7 +44,7 @@ def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
         )
         raise UsageError(
             f"{variant.name} cannot take pictures of {shape[1]}×{shape[2]} pixels: "
-            f"nothing would be left of them. The smallest side is --imgsz {smallest}"
+            f"nothing would be left of them. The smallest side is {smallest} (--imgsz {smallest})"
         )
     return placed
 
@@ -130,6 +130,13 @@ class AlexNet(nn.Module):
                     f"{origin} does not fit {self.variant.name}: {name} is {given.get(name, 'missing')}, "
                     f"{wanted.get(name, 'nothing')} is expected"
                 )
+
+    @torch.no_grad()
+    def cool(self, temperature: float) -> None:
+        """Divide the logits by `temperature` for good, in the last layer's weights: the order of a picture's classes
+        stays as it is, the probabilities become more even (above 1) or less (below 1)."""
+        for parameter in self.get_submodule(self.head).parameters():
+            parameter.div_(temperature)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch. The children run one after another, in their order (see `_execution_order`)."""

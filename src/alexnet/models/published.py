@@ -331,9 +331,11 @@ PUBLISHED = {
     "onnx-zoo": Published(_CAFFE_224, 60_965_224, 720.6, _NOTHING),
     "cvgj": Published(_CVGJ, 60_965_230, 724.4, "added up by hand: bvlc's, and 6 of the input's scale", moving=19_142),
     "owt": Published(_ONE_TOWER, 61_100_840, 714.2, "added up by hand; the paper says 0.2 % more than two towers"),
-    "owt-footnote": Published(_FOOTNOTE, 61_838_248, 838.8, _NOTHING),
+    "owt-footnote": Published(
+        _FOOTNOTE, 61_838_248, 838.8, "added up by hand; tf_cnn_benchmarks has the same at 227 pixels"
+    ),
     "owt-bn": Published(_BATCH_NORM, 61_119_528, 714.2, _NOTHING, moving=18_688),
-    "torchvision": Published(_TORCHVISION, 61_100_840, 714.2, "61,100,840 printed by torchvision, 0.71 GFLOPS"),
+    "torchvision": Published(_TORCHVISION, 61_100_840, 714.2, "printed by torchvision, 0.71 GFLOPS"),
     "torch7-towers": Published(_TOWERS, 60_522_856, 649.6, _NOTHING),
     "ungrouped": Published(_UNGROUPED, 62_378_344, 1135.3, "asserted by pytorchcv"),
     "d2l": Published(_D2L, 46_764_746, 938.1, "added up by hand; the book prints 6,400 values after the flatten"),
@@ -341,7 +343,7 @@ PUBLISHED = {
     "slim-v2": Published(_SLIM, 50_303_912, 736.6, _NOTHING),
     "tflearn-flowers": Published(_TFLEARN, 87_711_121, 1410.6, _NOTHING),
     "keras-blog": Published(
-        _BLOG, 28_075_633, 1039.6, "28,096,769 printed by Keras, 21,136 of them not trainable", moving=21_136
+        _BLOG, 28_075_633, 1039.6, "what Keras prints, 28,096,769, less 21,136 not trainable", moving=21_136
     ),
     "illustrated": Published(
         _ILLUSTRATED, 21_883_153, None, "printed by Keras, 1,472 of them not trainable", counts="all", moving=1_472

@@ -1,4 +1,4 @@
-"""Figures from a run's files: grids, curves, confusion. Each function returns a matplotlib Figure.
+"""Figures from a run's files: grids, curves, confusion, reliability. Each function returns a matplotlib Figure.
 
 Nothing here opens a data set or a network: a run can be drawn anew on any machine.
 """
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from alexnet import durable
 from alexnet.errors import DataError
-from alexnet.pictures import confusion, curves, grids
+from alexnet.pictures import confusion, curves, grids, reliability
 from alexnet.run import PICTURES, Run
 
 _DRAWN: dict[str, Callable[[Run], Figure | None]] = {
@@ -21,6 +21,7 @@ _DRAWN: dict[str, Callable[[Run], Figure | None]] = {
     "predictions": grids.predictions,
     "confusion_matrix": confusion.matrix,
     "worst": grids.worst,
+    "reliability": reliability.diagram,
 }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from alexnet.data.augment import augment
 from alexnet.data.batches import Batches
+from alexnet.data.mixing import Mixed, mix
 from alexnet.device import Precision, autocast, sum_type
 from alexnet.errors import DivergedError
 from alexnet.judging.evaluate import evaluate
@@ -20,6 +21,7 @@ from alexnet.preprocess import Preprocess
 from alexnet.progress import Bar, Display
 from alexnet.run import Row
 from alexnet.training import optimizers
+from alexnet.training.average import Average
 from alexnet.training.recipe import Recipe
 from alexnet.training.world import World
 
@@ -45,17 +47,19 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     setting: Setting,
     *,
     class_weights: Tensor | None,
-    save: Callable[[Row, bool], None],
+    save: Callable[[Row, AlexNet, bool], None],
 ) -> list[Row]:
     """Train for the recipe's epochs and return one row an epoch (see `run.RESULTS_COLUMNS`).
 
-    `save(row, is_best)` is called after every epoch, with rows that hold finite numbers only.
+    `save(row, kept, is_best)` is called after every epoch, with rows that hold finite numbers only; `kept` is the
+    network that was judged, which is `network` unless the recipe wants an average.
 
     Errors: DivergedError when the loss is no longer a number; nothing of that epoch is saved.
     """
     world, display = setting.world, setting.display
     model = world.wrap(network)
     optimizer = optimizers.build(recipe.optimizer, network)
+    average = Average(network, recipe.average)
     steps = recipe.epochs * len(train)
     rows: list[Row] = []
     val_errors: list[float] = []
@@ -86,17 +90,17 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 pictures = preprocess.normalise(
                     augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
                 )
+                mixed = mix(pictures, batch.labels, recipe.mixing, generator)
                 with autocast(setting.device, setting.precision):
-                    logits = model(pictures)
-                loss = F.cross_entropy(
-                    logits.float(), batch.labels, weight=class_weights, label_smoothing=recipe.label_smoothing
-                )
+                    logits = model(mixed.pictures)
+                loss = _loss(logits.float(), mixed, class_weights, recipe.label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+                average.update()
 
                 count = len(batch.labels)
-                right = (logits.detach().argmax(dim=1) == batch.labels).sum()
+                right = _right(logits.detach(), mixed)
                 sums += torch.stack((torch.tensor(count, device=sums.device), loss.detach() * count, right))
                 _show(bar, sums, rates["weights"], time.perf_counter() - epoch_started)
         pictures_seen, loss_sum, hits = world.total(sums.tolist())
@@ -113,7 +117,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             "data_wait": waited,
         }
         if val is not None:
-            tally = evaluate(network, val, preprocess, setting.precision, world.total)
+            tally = evaluate(average.network, val, preprocess, setting.precision, world.total)
             _refuse_divergence(network, epoch, tally.loss, recipe)
             row |= _validation_columns(tally, network.classes)
             val_errors.append(1 - row["val/acc"])
@@ -125,7 +129,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         if improved:
             best, best_epoch = score, epoch
         rows.append(row)
-        save(row, improved or recipe.keep == "last")
+        save(row, average.network, improved or recipe.keep == "last")
         display.say(epoch_line(row, recipe.epochs))
         if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
             display.say(f"stopped early: validation has not become better for {recipe.patience} epochs")
@@ -139,6 +143,22 @@ def epoch_line(row: Row, epochs: int) -> str:
     if "val/loss" in row:
         text += f"  val_loss {row['val/loss']:.4f}  val_acc {row['val/acc']:.4f}"
     return text + f"  lr {row['lr']:.2g}  {row['images_per_second']:,.0f} images/s  {row['time']:.0f} s"
+
+
+def _loss(logits: Tensor, mixed: Mixed, class_weights: Tensor | None, smoothing: float) -> Tensor:
+    """Cross-entropy with both labels of each picture, weighted by their shares."""
+    losses = [
+        F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
+        for labels in (mixed.labels, mixed.partners)
+    ]
+    return losses[0].lerp(losses[1], 1 - mixed.share)
+
+
+def _right(logits: Tensor, mixed: Mixed) -> Tensor:
+    """Right answers of a batch; in mixed pictures each label counts as much as its share."""
+    answers = logits.argmax(dim=1)
+    first, second = ((answers == labels).sum().float() for labels in (mixed.labels, mixed.partners))
+    return first.lerp(second, 1 - mixed.share)
 
 
 def _refuse_divergence(network: AlexNet, epoch: int, loss: float, recipe: Recipe) -> None:

@@ -5,12 +5,13 @@ Precision, device and worker counts are not among them: they belong to the machi
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alexnet.data.augment import Augment
+from alexnet.data.mixing import Mixing
 from alexnet.errors import UsageError
 from alexnet.training import schedules
 from alexnet.training.optimizers import Kind, Optimizer
@@ -45,10 +46,13 @@ class Recipe(BaseModel):
     bias_schedule: Schedule | None = None
     """For biases and batch norm; None: as the weights."""
     augment: Augment = Augment()
+    mixing: Mixing = Mixing()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
     """Weight of the newest batch in the moving statistics (PyTorch's way; Keras's 0.99 is 0.01 here).
     None: what the variant's source has."""
+    average: float | None = Field(None, gt=0, lt=1)
+    """Judge and keep a running average of the weights, of which a step keeps this share; None: the last ones."""
     class_weights: Literal["none", "auto"] = "none"
     """auto: every class counts the same in the loss, however many pictures it has."""
     validate_on: Literal["cut", "test"] = "cut"
@@ -59,6 +63,11 @@ class Recipe(BaseModel):
     """Which epoch's weights are the result: the best on validation, or the last."""
     patience: int | None = Field(None, ge=1)
     """Stop when validation (accuracy, then loss) has not become better for so many epochs."""
+    recalibrate: bool = False
+    """Measure the batch-norm statistics of the kept weights anew, on training pictures without augmentation."""
+    temperature: Literal["fitted"] | Annotated[float, Field(gt=0, le=100)] = 1.0
+    """What the logits of the kept weights are divided by, so that scores are shares of right answers; fitted: found
+    on the validation part (1 where there is none but the test part)."""
     views: Literal[1, 2, 10] = 1
     """Views averaged in the answer: the centre, its mirror, the corners."""
 

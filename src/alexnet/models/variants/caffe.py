@@ -35,7 +35,8 @@ BVLC = Variant(
     remarks=(
         "The readme changes the paper's biases of 1 to 0.1 because 1 gave a flat loss; CaffeNet trained with 1.",
         "LRN's k is not set in the layer file, so it is caffe.proto's default, 1; the paper has 2.",
-        "NVIDIA DIGITS' and MATLAB's alexnet are this network.",
+        "NVIDIA DIGITS' and MATLAB's alexnet are this network. Theano's (theano_alexnet) is near it, with pooling "
+        "before LRN (k 2) and conv5's biases at 0; DL4J's has the first LRN before its pooling, the second behind.",
     ),
 )
 

@@ -42,7 +42,9 @@ TORCHVISION = Variant(
     remarks=(
         "The average pooling does nothing at 224 pixels; it lets the dense layers take any size from 63 up.",
         "Gluon's file, converted from PyTorch, is given as 54.92 / 78.03, an older file of torchvision's as 56.55 / "
-        "79.09.",
+        "79.09. Others measured today's file at 56.516 / 79.070 (csm-kr/alexnet_pytorch).",
+        "The same layers are sold as 0.714 GFLOPs (torchvision, a multiply-add counting once) and 1.370 (PaddleClas, "
+        "whose own weights are given as 56.7 / 79.2).",
         "Paddle scales its dropout at test and starts fc7 and fc8 with fc6's bound.",
     ),
 )
@@ -88,8 +90,8 @@ OWT_BN = Variant(
     },
     init=Init(Fill("fan-in"), biases="fan-in", norm_scale="uniform"),
     remarks=(
-        "The repository's README has 42.5 % error after 53 epochs and does not say for which of its networks; an issue "
-        "there reports about 45 % for this one, which is its default.",
+        "The repository's README has 42.5 % error after 53 epochs (centre) and does not say for which of its networks; "
+        "this one is its default.",
         "Torch7 draws batch norm's scale from U(0, 1) where PyTorch sets 1.",
     ),
 )
@@ -119,9 +121,10 @@ UNGROUPED = Variant(
     remarks=(
         "The start is what dansuh17's code means to do: as it stands it stops at an undefined name. It crops 227 from "
         "the picture as it is; the 256 before that are assumed here.",
-        "The copies differ: MXNet's pools before LRN (k 1), Chainer's drops after the dense layers, pytorchcv's takes "
-        "224 pixels with pooling that keeps incomplete windows and dropout after the dense layers; for the latter a "
-        "list of models gives 59.04 / 81.76 % right.",
+        "The copies differ: MXNet's pools before LRN (k 1; at 224 pixels it would end at 5 × 5), Chainer's drops after "
+        "the dense layers, pytorchcv's takes 224 pixels with pooling that keeps incomplete windows and dropout after the "
+        "dense layers; for the latter a list of models gives 59.04 / 81.76 % right, while an early README of its "
+        "own had 56.52 / 79.07, with Gluon's weights of torchvision's network.",
     ),
 )
 

@@ -26,10 +26,10 @@ CNTK = Variant(
         weights_of={"fc6 fc7": Fill("normal", 0.005)},
         biases_of={"conv2 conv4 conv5 fc6 fc7": 0.1},
     ),
-    accuracy=Accuracy(59.894, 82.254, "ILSVRC-2012 validation, centre", "its folder"),
+    accuracy=Accuracy(59.894, 82.254, "ILSVRC-2012 validation, centre", "CNTK, AlexNet_ImageNet.cntk's folder"),
     remarks=(
         "It crops 0.8867 (227 of 256) of the side and subtracts 114 from all channels.",
-        "The figures are those of one crop in its folder; its BrainScript README rounds them to 59.9 / 82.2.",
+        "The figures are those of one crop beside its script; its BrainScript README has 59.9 / 82.2.",
     ),
 )
 

@@ -56,6 +56,8 @@ PAPER = Variant(
         "The formula of section 3.3 takes α = 1e-4 as it stands; the program that trained it divides by n = 5.",
         "Caffe's authors report a flat loss with biases at 1, others that this start does not train. The run behind "
         "the paper had conv3 to conv5 at 0.03 (see paper-run), which may be why it did.",
+        "An abstract in circulation has 39.7 / 18.9 % errors and 500,000 neurons: an earlier version of the text.",
+        "Section 4.1's colour noise takes eigenvalues, the program standard deviations (docs/recipes.md).",
     ),
 )
 
@@ -93,7 +95,8 @@ PAPER_RUN = Variant(
         "The within-map norm (cnorm2) has no minDiv: that layer type does not know the option, its k is always 1.",
         "In the second column fc7 reads its inputs in the order (b, a); with weights drawn anew this changes "
         "nothing, weights taken over from 2012 would have to be swapped.",
-        "The 2012 kernels are not in the released source; the formulas are those of cuda-convnet2.",
+        "The 2012 kernels are not in the released source; the formulas are those of cuda-convnet2. Nor are the trained "
+        "parameters that its README promises.",
         "On ILSVRC-2010 the same network made 37.47 / 17.00 % errors with ten views, 39.02 / 18.30 with one: the "
         "paper's 37.5 / 17.0 and 39.0 / 18.3.",
     ),
@@ -201,7 +204,8 @@ OWT = Variant(
 OWT_FOOTNOTE = Variant(
     name="owt-footnote",
     source="One weird trick (arXiv 1404.5997), footnote 1",
-    note="as owt, with the 384 filters in conv4 that the footnote prints; so do TF-slim and tf_cnn_benchmarks",
+    note="as owt, with the 384 filters in conv4 that the footnote prints; TF-slim and tf_cnn_benchmarks have them too, "
+    "without LRN",
     preprocess=PICTURES,
     classes=1000,
     stages={

@@ -6,7 +6,8 @@ Source: BVLC/caffe, `models/bvlc_alexnet/solver.prototxt` and `train_val.prototx
     alexnet train path/to/imagenet --recipe caffe --model caffenet       CaffeNet
     expected: 57.1 / 80.2 % right, top-1 / top-5, on ILSVRC-2012's validation part, centre crop (iteration 360,000;
     best on the way 57.26); CaffeNet 57.4 / 80.4 (iteration 310,000)
-    cost: 450,000 steps, 90 epochs of 5,005; five days on one K40 (from Caffe's table: 19.2 s for 20 steps)
+    cost: 450,000 steps, 90 epochs of 5,005; five days on one K40 (from Caffe's table: 19.2 s for 20 steps of
+    CaffeNet with cuDNN)
 
 Departures: docs/recipes.md lists them. The largest: a mean colour is taken out, not a mean picture.
 """

@@ -1,0 +1,35 @@
+"""A running average of the weights: steadier than the weights themselves, and at the end mostly better.
+
+Source: B. Polyak, A. Juditsky, 1992; with exponential decay as in C. Szegedy et al., Rethinking the Inception
+Architecture, 2016. The averaging itself is PyTorch's `torch.optim.swa_utils`.
+"""
+
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from alexnet.models.network import AlexNet
+
+
+class Average:
+    """The network that is judged and kept: an average of the one that is trained, or that one itself."""
+
+    def __init__(self, network: AlexNet, decay: float | None) -> None:
+        """`decay` is the share of the average that a step keeps; None: no average, `network` itself is judged."""
+        self._trained = network
+        self._averaged = (
+            None
+            if decay is None
+            else AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        )
+
+    def update(self) -> None:
+        """After a step: weights, and the moving statistics of batch norm, go into the average."""
+        if self._averaged is not None:
+            self._averaged.update_parameters(self._trained)
+
+    @property
+    def network(self) -> AlexNet:
+        """What is judged and kept."""
+        if self._averaged is None:
+            return self._trained
+        network: AlexNet = self._averaged.module
+        return network
