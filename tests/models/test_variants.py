@@ -56,7 +56,7 @@ def smallest(variant: Variant, channels: int) -> int:
     try:
         place(variant, 3, (channels, 1, 1))
     except UsageError as error:
-        return int(str(error).rsplit(" ", 1)[1])
+        return int(str(error).rstrip(")").rsplit(" ", 1)[1])
     return 1
 
 

@@ -122,8 +122,8 @@ UNGROUPED = Variant(
         "The start is what dansuh17's code means to do: as it stands it stops at an undefined name. It crops 227 from "
         "the picture as it is; the 256 before that are assumed here.",
         "The copies differ: MXNet's pools before LRN (k 1; at 224 pixels it would end at 5 × 5), Chainer's drops after "
-        "the dense layers, pytorchcv's takes 224 pixels with pooling that keeps incomplete windows and dropout after the "
-        "dense layers; for the latter a list of models gives 59.04 / 81.76 % right, while an early README of its "
+        "the dense layers, pytorchcv's takes 224 pixels with pooling that keeps incomplete windows and dropout after "
+        "the dense layers; for the latter a list of models gives 59.04 / 81.76 % right, while an early README of its "
         "own had 56.52 / 79.07, with Gluon's weights of torchvision's network.",
     ),
 )
