@@ -82,7 +82,7 @@ def test_names_mean_the_same_everywhere(variant: Variant) -> None:
 def test_any_classes_channels_and_size(variant: Variant) -> None:
     side = smallest(variant, 4)
     if side > 1:
-        with pytest.raises(UsageError, match=f"--imgsz {side}$"):
+        with pytest.raises(UsageError, match=rf"The smallest side is {side} "):
             place(variant, 3, (4, side - 1, side - 1))
     with torch.device("meta"):
         for height, width in ((side, side), (side + 30, side + 17)):

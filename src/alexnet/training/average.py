@@ -4,6 +4,8 @@ Source: B. Polyak, A. Juditsky, 1992; with exponential decay as in C. Szegedy et
 Architecture, 2016. The averaging itself is PyTorch's `torch.optim.swa_utils`.
 """
 
+from typing import cast
+
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from alexnet.models.network import AlexNet
@@ -15,11 +17,10 @@ class Average:
     def __init__(self, network: AlexNet, decay: float | None) -> None:
         """`decay` is the share of the average that a step keeps; None: no average, `network` itself is judged."""
         self._trained = network
-        self._averaged = (
-            None
-            if decay is None
-            else AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-        )
+        self._averaged: AveragedModel | None = None
+        if decay is not None:
+            rule = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            self._averaged = AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
 
     def update(self) -> None:
         """After a step: weights, and the moving statistics of batch norm, go into the average."""
@@ -29,7 +30,4 @@ class Average:
     @property
     def network(self) -> AlexNet:
         """What is judged and kept."""
-        if self._averaged is None:
-            return self._trained
-        network: AlexNet = self._averaged.module
-        return network
+        return self._trained if self._averaged is None else cast(AlexNet, self._averaged.module)
