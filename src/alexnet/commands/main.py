@@ -20,6 +20,7 @@ VERBS = {
     "predict": "Name what is on pictures: files, folders, patterns.",
     "doctor": "Say what is wrong with a run, and mend what can be mended.",
     "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
+    "compare": "Say whether one run is better than another, on the same pictures.",
     "summary": "Print a network's layer table.",
     "models": "List the networks; recompute their counts.",
     "diff": "Show where two networks differ.",

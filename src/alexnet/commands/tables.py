@@ -10,6 +10,7 @@ from rich.table import Table
 from alexnet.errors import printable
 
 if TYPE_CHECKING:
+    from alexnet.comparison import Comparison
     from alexnet.doctor import Finding
     from alexnet.models.difference import Line
     from alexnet.models.proof import Proof
@@ -151,6 +152,35 @@ def difference(left: str, right: str, lines: "Sequence[Line]", everything: bool)
     if table.row_count:
         told = f"~ changed   - only in {left}   + only in {right} (what moved is both)"
         _console().print(f"[dim]{told}   unmarked: the same layer, at another size because of what comes before[/dim]")
+
+
+def comparison(compared: "Comparison", flips: int) -> None:
+    """Both accuracies, the paired test, the pictures that flipped (`flips` of them at most), what differed."""
+    table = _table(("run", "accuracy", "right alone"))
+    for name, accuracy, alone in zip(
+        (compared.left, compared.right), compared.accuracies, (compared.only_left, compared.only_right), strict=True
+    ):
+        table.add_row(_text(name), f"{accuracy:.4f}", f"{alone:,}")
+    _console().print(table)
+    _console().print(f"[bold]{compared.line}[/bold] [dim]({compared.n:,} {compared.split} pictures)[/dim]")
+    if compared.settings:
+        _console().print("\nwhat differed:")
+        table = _table(("", compared.left, compared.right))
+        for name, left, right in compared.settings:
+            table.add_row(name, *("–" if value is None else _text(str(value)) for value in (left, right)))
+        _console().print(table)
+    if compared.flips and flips:
+        shown = compared.flips[:flips]
+        more = f", {len(shown)} of them" if len(shown) < len(compared.flips) else ""
+        _console().print(f"\n{len(compared.flips):,} answers flipped{more}:")
+        table = _table(("picture", "is", compared.left, compared.right))
+        for flip in shown:
+            cells = [_text(flip.left), _text(flip.right)]
+            better = 0 if flip.better == "left" else 1
+            cells[better] = f"[green]{cells[better]}[/green]"
+            cells[1 - better] = f"[red]{cells[1 - better]}[/red]"
+            table.add_row(_text(flip.path), _text(flip.label), *cells)
+        _console().print(table)
 
 
 def _table(columns: Sequence[str]) -> Table:
