@@ -20,6 +20,7 @@ VERBS = {
     "predict": "Name what is on pictures: files, folders, patterns.",
     "doctor": "Say what is wrong with a run, and mend what can be mended.",
     "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
+    "lr-find": "Find a learning rate: a sweep, its picture, one number.",
     "compare": "Say whether one run is better than another, on the same pictures.",
     "summary": "Print a network's layer table.",
     "models": "List the networks; recompute their counts.",
@@ -46,7 +47,7 @@ class Verbs(click.Group):
         """Import the verb's file."""
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"alexnet.commands.{cmd_name}").command
+        command = importlib.import_module(f"alexnet.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.data.augment import augment
 from alexnet.data.batches import Batches
-from alexnet.data.mixing import Mixed, mix
-from alexnet.device import Precision, autocast, sum_type
+from alexnet.device import Precision, sum_type
 from alexnet.errors import DivergedError
 from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
@@ -23,6 +20,7 @@ from alexnet.run import Row
 from alexnet.training import optimizers
 from alexnet.training.average import Average
 from alexnet.training.recipe import Recipe
+from alexnet.training.step import answer
 from alexnet.training.world import World
 
 
@@ -82,26 +80,18 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 batch = next(batches)
                 waited += time.perf_counter() - asked
 
-                torch.manual_seed(train.step_seed(epoch, step))
                 rates = recipe.rates((epoch - 1) * len(train) + step, steps, len(train), val_errors)
                 for group in optimizer.param_groups:
                     group["lr"] = rates[group["of"]]
-                generator = torch.Generator().manual_seed(train.step_seed(epoch, step) + 1)
-                pictures = preprocess.normalise(
-                    augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
-                )
-                mixed = mix(pictures, batch.labels, recipe.mixing, generator)
-                with autocast(setting.device, setting.precision):
-                    logits = model(mixed.pictures)
-                loss = _loss(logits.float(), mixed, class_weights, recipe.label_smoothing)
+                seed = train.step_seed(epoch, step)
+                answered = answer(model, batch, seed, preprocess, recipe, setting.precision, class_weights)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                answered.loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 average.update()
 
-                count = len(batch.labels)
-                right = _right(logits.detach(), mixed)
-                sums += torch.stack((torch.tensor(count, device=sums.device), loss.detach() * count, right))
+                count, loss = answered.count, answered.loss.detach()
+                sums += torch.stack((torch.tensor(count, device=sums.device), loss * count, answered.right))
                 _show(bar, sums, rates["weights"], time.perf_counter() - epoch_started)
         pictures_seen, loss_sum, hits = world.total(sums.tolist())
         train_seconds = time.perf_counter() - epoch_started
@@ -143,22 +133,6 @@ def epoch_line(row: Row, epochs: int) -> str:
     if "val/loss" in row:
         text += f"  val_loss {row['val/loss']:.4f}  val_acc {row['val/acc']:.4f}"
     return text + f"  lr {row['lr']:.2g}  {row['images_per_second']:,.0f} images/s  {row['time']:.0f} s"
-
-
-def _loss(logits: Tensor, mixed: Mixed, class_weights: Tensor | None, smoothing: float) -> Tensor:
-    """Cross-entropy with both labels of each picture, weighted by their shares."""
-    losses = [
-        F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
-        for labels in (mixed.labels, mixed.partners)
-    ]
-    return losses[0].lerp(losses[1], 1 - mixed.share)
-
-
-def _right(logits: Tensor, mixed: Mixed) -> Tensor:
-    """Right answers of a batch; in mixed pictures each label counts as much as its share."""
-    answers = logits.argmax(dim=1)
-    first, second = ((answers == labels).sum().float() for labels in (mixed.labels, mixed.partners))
-    return first.lerp(second, 1 - mixed.share)
 
 
 def _refuse_divergence(network: AlexNet, epoch: int, loss: float, recipe: Recipe) -> None:

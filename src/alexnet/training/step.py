@@ -1,0 +1,59 @@
+"""One step up to its loss: pictures augmented, mixed and answered. The loop and the rate search share it."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.data.augment import augment
+from alexnet.data.batches import Batch
+from alexnet.data.mixing import Mixed, mix
+from alexnet.device import Precision, autocast
+from alexnet.preprocess import Preprocess
+from alexnet.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The mean loss of a batch, with its graph; how many pictures, and how many of them were answered rightly."""
+
+    loss: Tensor
+    right: Tensor
+    count: int
+
+
+def answer(
+    model: nn.Module,
+    batch: Batch,
+    seed: int,
+    preprocess: Preprocess,
+    recipe: Recipe,
+    precision: Precision,
+    class_weights: Tensor | None,
+) -> Answered:
+    """Everything random in it, dropout included, follows from `seed`."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    pictures = augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
+    mixed = mix(preprocess.normalise(pictures), batch.labels, recipe.mixing, generator)
+    with autocast(batch.pixels.device, precision):
+        logits = model(mixed.pictures)
+    loss = _loss(logits.float(), mixed, class_weights, recipe.label_smoothing)
+    return Answered(loss, _right(logits.detach(), mixed), len(batch.labels))
+
+
+def _loss(logits: Tensor, mixed: Mixed, class_weights: Tensor | None, smoothing: float) -> Tensor:
+    """Cross-entropy with both labels of each picture, weighted by their shares."""
+    losses = [
+        F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
+        for labels in (mixed.labels, mixed.partners)
+    ]
+    return losses[0].lerp(losses[1], 1 - mixed.share)
+
+
+def _right(logits: Tensor, mixed: Mixed) -> Tensor:
+    """Right answers of a batch; in mixed pictures each label counts as much as its share."""
+    answers = logits.argmax(dim=1)
+    first, second = ((answers == labels).sum().float() for labels in (mixed.labels, mixed.partners))
+    return first.lerp(second, 1 - mixed.share)
