@@ -55,7 +55,7 @@ def test_assignments_stand_between_options_and_config(tmp_path: Path) -> None:
 def test_weights_bring_their_variant_and_size(digits_run: Run) -> None:
     options, recipe = settings.resolve({"data": "flowers17", "weights": digits_run.path})
     assert (recipe.model, recipe.imgsz, recipe.resize) == ("notebook-mnist", 28, "squash")
-    assert options.weights == digits_run.best.absolute()
+    assert options.weights == str(digits_run.best.absolute())
     with pytest.raises(UsageError, match="imgsz 40: the weights in"):
         settings.resolve({"data": "flowers17", "weights": digits_run.path, "imgsz": 40})
     with pytest.raises(ModelFileError, match="holds notebook-mnist, this run trains notebook-flowers"):
@@ -78,9 +78,19 @@ def test_paths_mean_the_same_from_any_folder(digits_run: Run, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w.safetensors").write_bytes(digits_run.best.read_bytes())
     (tmp_path / "pictures").mkdir()
-    options, _ = settings.resolve({"data": "pictures", "data_dir": Path("sets"), "weights": Path("w.safetensors")})
+    options, _ = settings.resolve({"data": "pictures", "data_dir": Path("sets"), "weights": "./w.safetensors"})
     assert options.data == str(tmp_path / "pictures")
-    assert (options.data_dir, options.weights) == (tmp_path / "sets", tmp_path / "w.safetensors")
+    assert (options.data_dir, options.weights) == (tmp_path / "sets", str(tmp_path / "w.safetensors"))
+
+
+def test_a_run_is_understood_when_the_weights_it_started_from_are_gone(digits_run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(digits_run.best.read_bytes())
+    args = settings.as_args(*settings.resolve({"data": "digits", "weights": file}))
+    file.unlink()
+    assert settings.options_of(args).weights == str(file)
+    with pytest.raises(ModelFileError, match="no weights file at"):
+        settings.resolve(args)
 
 
 def test_lr_is_short_for_the_optimizers(tmp_path: Path) -> None:

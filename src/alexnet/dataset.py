@@ -68,7 +68,7 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
     source = sources.open_source(options.data, data_dir=options.data_dir, protocol=options.protocol, display=display)
     _refuse_blind_schedule(recipe, source)
     variant = variants.find(recipe.model)
-    trained = None if options.weights is None else foreign.load_card(options.weights, recipe.model).preprocess
+    trained = None if options.weights is None else foreign.load_card(Path(options.weights), recipe.model).preprocess
     size = recipe.imgsz or variant.input[1]
     preprocess = Preprocess(
         size=size,
@@ -92,7 +92,7 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
 
     Errors: DataError when pictures, labels or classes are no longer what they were.
     """
-    options, _ = settings.resolve(run.args)
+    options = settings.options_of(run.args)
     source = sources.open_source(
         options.data, data_dir=data_dir or options.data_dir, protocol=options.protocol, display=display
     )

@@ -55,7 +55,7 @@ def train(
     display = display or Display()
     named = {"data": None if data is None else str(data), "recipe": recipe}
     asked = {**given, **{key: value for key, value in named.items() if value is not None}}
-    options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments)
+    options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments, display)
     world = World.join()
     display = display if world.leads else Display(quiet=True)
     try:

@@ -19,7 +19,7 @@ def before_and_after(given: Mapping[str, Any], assignments: Sequence[str], displ
 
     Errors: UsageError, DataError as for training.
     """
-    options, recipe = settings.resolve(given, assignments=assignments)
+    options, recipe = settings.resolve(given, assignments=assignments, display=display)
     data = dataset.prepare(options, recipe, display)
     chosen = np.sort(np.random.default_rng(options.seed).permutation(data.split.train)[: grids.COUNT])
     batch = next(data.batches(chosen, torch.device("cpu"), len(chosen)).epoch())

@@ -45,7 +45,7 @@ def find(
 
     Errors: UsageError and DataError as for training; DivergedError when the loss never fell.
     """
-    options, recipe = settings.resolve(given, assignments=assignments)
+    options, recipe = settings.resolve(given, assignments=assignments, display=display)
     machine.keep_memory()
     device = machine.choose(options.device)
     precision = machine.choose_precision(device, options.amp)

@@ -5,6 +5,8 @@ the run as args.yaml and can be passed back as a config file.
 """
 
 import difflib
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from alexnet.data.sources import list_datasets
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import foreign
+from alexnet.progress import Display
 from alexnet.training import recipes
 from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
 
@@ -37,7 +40,7 @@ class Options(BaseModel):
     """Threads that decode pictures; None: one a processor."""
     seed: int = Field(0, ge=0, lt=2**63)
     deterministic: bool = False
-    weights: Path | None = None
+    weights: str | None = None
     """Start from a run, a weights file (other programs' included) or published ones by name ('torchvision')."""
     freeze: str | None = None
     """Layers that stay as they are, such as conv1-conv5."""
@@ -48,6 +51,12 @@ class Options(BaseModel):
     project: Path = Path("runs/train")
     name: str | None = None
     exist_ok: bool = False
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _as_text(cls, weights: Any) -> Any:  # noqa: ANN401 (anything may be given; pydantic checks it afterwards)
+        """As it was written: './torchvision' is a folder, 'torchvision' a name."""
+        return os.fspath(weights) if isinstance(weights, os.PathLike) else weights
 
     @field_validator("name")
     @classmethod
@@ -61,7 +70,10 @@ SHORTHANDS = {"lr": ("optimizer", "lr")}
 
 
 def resolve(
-    given: Mapping[str, Any], config: Path | None = None, assignments: Iterable[str] = ()
+    given: Mapping[str, Any],
+    config: Path | None = None,
+    assignments: Iterable[str] = (),
+    display: Display | None = None,
 ) -> tuple[Options, Recipe]:
     """Options and recipe from what was `given`, from `assignments` (FIELD=VALUE) and from a config file.
 
@@ -74,17 +86,14 @@ def resolve(
     ranked = [filed, _expanded(parse_assignments(assignments)), _expanded(given)]
     everything = {key: value for part in ranked for key, value in part.items()}
     _refuse_unknown(everything)
-    try:
-        options = Options.model_validate({k: v for k, v in everything.items() if k in Options.model_fields})
-    except ValidationError as error:
-        raise UsageError(explained(error)) from error
+    options = options_of(everything)
     name = str(everything.get("recipe") or "modern")
     if filed.get("recipe") not in (None, name):
         raise UsageError(f"--config {config} is for recipe {filed['recipe']}: leave out --recipe, or take another file")
-    options = _with_whole_paths(options)
+    options = _with_whole_paths(options, display or Display(sys.stderr))
     base = recipes.find(name, options.data)
     if options.weights is not None:
-        base = _as_trained(base, options.weights, everything)
+        base = _as_trained(base, Path(options.weights), everything)
     elif everything.get("model", base.model) != base.model and "imgsz" not in everything:
         base = base.model_copy(update={"imgsz": None})  # another variant comes with its own size
     fields = Recipe.model_fields.keys() - {"name"}  # `name` is the run's
@@ -109,6 +118,17 @@ def _as_trained(base: Recipe, file: Path, asked: Mapping[str, Any]) -> Recipe:
     return base.model_copy(update={"model": card.variant, **brought})
 
 
+def options_of(args: Mapping[str, Any]) -> Options:
+    """The options in a run's args.yaml, taken as they stand: weights that a training started from may be gone.
+
+    Errors: UsageError naming the field, what was given and what is allowed.
+    """
+    try:
+        return Options.model_validate({key: value for key, value in args.items() if key in Options.model_fields})
+    except ValidationError as error:
+        raise UsageError(explained(error)) from error
+
+
 def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
     """The content of args.yaml: plain values that `resolve` understands.
 
@@ -119,7 +139,7 @@ def as_args(options: Options, recipe: Recipe) -> dict[str, Any]:
     return {**options.model_dump(mode="json", exclude={"project", "name", "exist_ok"}), "recipe": name, **values}
 
 
-def _with_whole_paths(options: Options) -> Options:
+def _with_whole_paths(options: Options, display: Display) -> Options:
     """Paths that mean the same from any folder; `last` becomes the run it means now."""
     changes: dict[str, Any] = {}
     if not options.data:
@@ -132,7 +152,7 @@ def _with_whole_paths(options: Options) -> Options:
     if options.data_dir is not None:
         changes["data_dir"] = options.data_dir.expanduser().absolute()
     if options.weights is not None:
-        changes["weights"] = foreign.locate(options.weights).absolute()
+        changes["weights"] = str(foreign.locate(options.weights, display).absolute())
     return options.model_copy(update=changes)
 
 

@@ -21,7 +21,14 @@ def searched(lowest: float = 1e-6, highest: float = 10.0, steps: int = 60) -> Sw
     network = create_model("notebook-mnist", num_classes=2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     found = sweep(
-        network, data(60, batch_size=16, seed=0), PREPROCESS, small(), QUIET, lowest=lowest, highest=highest, steps=steps
+        network,
+        data(60, batch_size=16, seed=0),
+        PREPROCESS,
+        small(),
+        QUIET,
+        lowest=lowest,
+        highest=highest,
+        steps=steps,
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     return found

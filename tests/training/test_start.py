@@ -50,26 +50,49 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(variants.VARIANTS, "tiny", TINY)
 
 
+STAGES = ["input", "conv1", "conv2", "fc3", "fc4"]
+
+
 @pytest.mark.parametrize(
     ("freeze", "frozen"),
     [
-        ("conv1", CHILDREN[:4]),
-        ("conv1-conv2", CHILDREN[:7]),
-        ("conv2-fc3", CHILDREN[4:10]),
-        ("fc4", ["fc4"]),
-        ("conv1, fc3", [*CHILDREN[:4], *CHILDREN[7:10]]),
-        ("fc3,conv1", [*CHILDREN[:4], *CHILDREN[7:10]]),
-        ("conv1-fc4", CHILDREN),
+        ("conv1", {"input", "conv1"}),
+        ("conv1-conv2", {"input", "conv1", "conv2"}),
+        ("conv2-fc3", {"conv2", "fc3"}),
+        ("fc4", {"fc4"}),
+        ("conv1, fc3", {"input", "conv1", "fc3"}),
+        ("fc3,conv1", {"input", "conv1", "fc3"}),
+        ("conv1-fc4", set(STAGES)),
     ],
 )
-def test_frozen_layers(freeze: str, frozen: list[str]) -> None:
-    assert list(start.frozen_layers(freeze, CHILDREN)) == frozen
+def test_frozen_stages(freeze: str, frozen: set[str]) -> None:
+    assert start.frozen_stages(freeze, STAGES) == frozen
 
 
-@pytest.mark.parametrize("freeze", ["conv9", "conv1-conv9", "relu1", "", "conv2-conv1", "conv1,,fc3", "conv1-"])
+@pytest.mark.parametrize(
+    "freeze", ["conv9", "conv1-conv9", "relu1", "", "conv2-conv1", "conv1,,fc3", "conv1-", "input"]
+)
 def test_layers_that_are_not_there(freeze: str) -> None:
     with pytest.raises(UsageError, match="--freeze"):
-        start.frozen_layers(freeze, CHILDREN)
+        start.frozen_stages(freeze, STAGES)
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS.values(), ids=lambda variant: variant.name)
+def test_frozen_convolutions_leave_the_dense_layers_alone(variant: Variant) -> None:
+    """Dropout before fc6 belongs to fc6: it goes on dropping when the convolutions are frozen."""
+    with torch.device("meta"):
+        network = AlexNet(variant, 3, variant.input)
+    last = max(stage for stage in variant.stages if stage.startswith("conv"))
+    names = set(start.freeze(network, f"conv1-{last}"))
+    trained = {name.partition(".")[0] for name, parameter in network.named_parameters() if parameter.requires_grad}
+    first_dense = next(stage for stage in variant.stages if stage.startswith("fc"))
+    assert (
+        trained
+        == {each.name for each in network.layers if each.name not in names and each.stage.startswith("fc")} & trained
+    )
+    assert first_dense in trained
+    assert not any(name.startswith("drop") for name in names)
+    assert "bn0" not in trained
 
 
 def test_something_must_be_left_to_train() -> None:
@@ -114,7 +137,7 @@ def test_other_classes_make_the_head_anew(digits_run: Run) -> None:
     assert torch.equal(network.state_dict()["conv1.weight"], loaded["conv1.weight"])
     assert torch.equal(network.state_dict()["fc3.bias"], loaded["fc3.bias"])
     assert torch.equal(network.state_dict()["fc4.weight"], fresh)
-    assert "fc4 starts anew" in stream.getvalue()
+    assert "fc4 is initialised anew" in stream.getvalue()
     assert "knows 10 classes, the data have 3" in stream.getvalue()
     assert f"weights from {digits_run.best}" in stream.getvalue()
 
@@ -126,7 +149,7 @@ def test_as_many_classes_by_other_names_make_the_head_anew(digits_run: Run) -> N
         network = create_model("notebook-mnist")
         start.start_from(network, classes, digits_run.best, Display(stream))
         assert torch.equal(network.state_dict()["fc4.weight"], loaded["fc4.weight"]) is same
-        assert ("fc4 starts anew" in stream.getvalue()) is not same
+        assert ("fc4 is initialised anew" in stream.getvalue()) is not same
 
 
 def test_another_variant_is_refused(digits_run: Run) -> None:
@@ -149,7 +172,9 @@ def test_prepare_does_all(tmp_path: Path) -> None:
     weights.save(tmp_path / "w.safetensors", source.state_dict(), card)
     network = AlexNet(TINY, 3, (3, 16, 16))
     recipe = recipes.find("modern", "folder")
-    frozen = start.prepare(network, ("a", "b", "c"), recipe, tmp_path / "w.safetensors", "conv1", Display(quiet=True))
+    frozen = start.prepare(
+        network, ("a", "b", "c"), recipe, str(tmp_path / "w.safetensors"), "conv1", Display(quiet=True)
+    )
     assert frozen == ("conv1", "relu1", "pool1", "bn1")
     assert recipe.batch_norm_momentum == 0.1
     assert momenta(network) == [0.1] * 3

@@ -17,7 +17,9 @@ from alexnet.commands import options
 )
 @click.option("--batch-size", "--batch", "-b", type=int, help="Pictures a step.")
 @click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Start from a run or a file of weights.")
+@click.option(
+    "--weights", metavar="RUN", help="Start from a run, a file of weights (other programs' too), 'torchvision'."
+)
 @click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
 @click.option("--lowest", type=click.FloatRange(min=0, min_open=True), default=1e-6, show_default=True)
 @click.option("--highest", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)

@@ -32,9 +32,7 @@ from alexnet.commands import options
 @click.option("--patience", type=int, help="Stop after so many epochs without progress.")
 @click.option("--class-weights", type=click.Choice(["none", "auto"]), help="auto: every class counts the same.")
 @click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="Start from a run, a file of weights (other programs' too) or 'torchvision'.",
+    "--weights", metavar="RUN", help="Start from a run, a file of weights (other programs' too), 'torchvision'."
 )
 @click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
 @options.data_dir

@@ -37,7 +37,8 @@ def compare(left: str, right: str) -> list[Line]:
     Errors: UsageError for an unknown name.
     """
     a, b = variants.find(left), variants.find(right)
-    lines = [_line(name, _facts(a)[name], _facts(b)[name]) for name in _facts(a)]
+    facts = _facts(a), _facts(b)
+    lines = [_line(name, facts[0][name], facts[1][name]) for name in facts[0]]
     ours, theirs = _stages(a), _stages(b)
     for stage in _in_order(list(ours), list(theirs)):
         lines += _aligned(ours.get(stage, []), theirs.get(stage, []))
@@ -59,14 +60,10 @@ def _facts(variant: Variant) -> dict[str, str]:
 
 
 def _stages(variant: Variant) -> dict[str, list[Placed]]:
-    """The placed layers of each stage; a flatten belongs to the dense layer behind it, or to the last stage."""
-    placed = iter(place(variant, variant.classes, variant.input))
-    stages: dict[str, list[Placed]] = {}
-    for stage, layers in variant.stages.items():
-        stages[stage] = []
-        while len([each for each in stages[stage] if each.name != "flatten"]) < len(layers):
-            stages[stage].append(next(placed))
-    stages[stage] += placed
+    """The placed layers of each stage."""
+    stages: dict[str, list[Placed]] = {stage: [] for stage in variant.stages}
+    for each in place(variant, variant.classes, variant.input):
+        stages[each.stage].append(each)
     return stages
 
 

@@ -18,9 +18,11 @@ from alexnet.preprocess import Preprocess
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer in its place: its name in the network, its description, the shapes it meets."""
+    """A layer in its place: its name in the network, its stage, its description, the shapes it meets."""
 
     name: str
+    stage: str
+    """The name of the layer with weights that it belongs to (see `Variant.stages`)."""
     layer: Layer
     input: Shape
     output: Shape
@@ -58,10 +60,10 @@ def _walk(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
             elif isinstance(layer, Conv) and layer.filters is None:
                 layer = replace(layer, filters=classes)  # noqa: PLW2901
             output = layer.output(shape)
-            placed.append(Placed(_name(layer, stage, variant), layer, shape, output))
+            placed.append(Placed(_name(layer, stage, variant), stage, layer, shape, output))
             shape = output
     if len(shape) > 1:
-        placed.append(Placed("flatten", Flatten(), shape, Flatten().output(shape)))
+        placed.append(Placed("flatten", stage, Flatten(), shape, Flatten().output(shape)))
     names = [each.name for each in placed]
     assert len(set(names)) == len(names), f"{variant.name}: two layers of one name among {names}"
     return placed

@@ -15,7 +15,7 @@ def prepare(
     network: AlexNet,
     classes: tuple[str, ...],
     recipe: Recipe,
-    weights_from: Path | None,
+    weights_from: str | None,
     frozen: str | None,
     display: Display,
 ) -> tuple[str, ...]:
@@ -26,13 +26,13 @@ def prepare(
     if recipe.batch_norm_momentum is not None:
         set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     if weights_from is not None:
-        start_from(network, classes, weights_from, display)
+        start_from(network, classes, Path(weights_from), display)
     if frozen is not None and weights_from is None:
         raise UsageError(f"--freeze {frozen} keeps layers as they are, which needs --weights: fresh ones know nothing")
     names = freeze(network, frozen) if frozen is not None else ()
     if names:
         trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-        display.say(f"{frozen} stand still: {trained:,} of {parameter_count(network):,} parameters are trained")
+        display.say(f"{frozen} are frozen: {trained:,} of {parameter_count(network):,} parameters are trained")
     return names
 
 
@@ -44,8 +44,7 @@ def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
 
 
 def start_from(network: AlexNet, classes: tuple[str, ...], file: Path, display: Display) -> None:
-    """Load weights; the last layer is left fresh when its classes, by name and order, are
-    others.
+    """Load weights; the last layer stays freshly initialised when its class names, or their order, are others.
 
     Errors: ModelFileError when the variant is another or the weights do not fit.
     """
@@ -55,7 +54,7 @@ def start_from(network: AlexNet, classes: tuple[str, ...], file: Path, display: 
     fresh = network.state_dict()
     if card.classes != classes:
         others = "other ones" if len(card.classes) == len(classes) else str(len(classes))
-        display.say(f"{head} starts anew: {file} knows {len(card.classes)} classes, the data have {others}")
+        display.say(f"{head} is initialised anew: {file} knows {len(card.classes)} classes, the data have {others}")
         state |= {name: tensor for name, tensor in fresh.items() if name.startswith(f"{head}.")}
     network.load_weights(state, file)
     display.say(f"weights from {file} ({matched.form})")
@@ -66,7 +65,8 @@ def freeze(network: AlexNet, layers: str) -> tuple[str, ...]:
 
     Errors: UsageError for unknown layers, or when nothing is left to train.
     """
-    names = frozen_layers(layers, [name for name, _ in network.named_children()])
+    stages = frozen_stages(layers, list(dict.fromkeys(each.stage for each in network.layers)))
+    names = tuple(each.name for each in network.layers if each.stage in stages)
     for name in names:
         for parameter in network.get_submodule(name).parameters():
             parameter.requires_grad = False
@@ -75,29 +75,24 @@ def freeze(network: AlexNet, layers: str) -> tuple[str, ...]:
     return names
 
 
-def frozen_layers(freeze: str, children: list[str]) -> tuple[str, ...]:
-    """The children of a network that `freeze` names: `conv1-conv5` means from conv1 to conv5 with all that
-    belongs to those stages; several ranges or names are divided by commas.
+def frozen_stages(freeze: str, stages: list[str]) -> set[str]:
+    """The stages of a network that `freeze` names: `conv1-conv5` means from conv1 to conv5; several ranges or names
+    are divided by commas. What a network does to its input before conv1 goes with conv1.
 
-    >>> frozen_layers("conv1", ["conv1", "relu1", "bn1", "conv2"])
-    ('conv1', 'relu1', 'bn1')
+    >>> sorted(frozen_stages("conv1-conv2,fc6", ["conv1", "conv2", "conv3", "fc6", "fc7"]))
+    ['conv1', 'conv2', 'fc6']
 
     Errors: UsageError for a name that the network does not have.
     """
-    stages = [name for name in children if name.startswith(("conv", "fc"))]
+    named = [stage for stage in stages if stage != "input"]
     chosen: set[str] = set()
     for item in freeze.split(","):
         first, to, last = item.strip().partition("-")
         last = last if to else first
         for name in (first, last):
-            if name not in stages:
-                raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(stages)}")
-        if stages.index(first) > stages.index(last):
+            if name not in named:
+                raise UsageError(f"--freeze {freeze!r}: the network has no {name!r}; it has {', '.join(named)}")
+        if named.index(first) > named.index(last):
             raise UsageError(f"--freeze {freeze!r}: {first} stands behind {last}, write {last}-{first}")
-        chosen.update(stages[stages.index(first) : stages.index(last) + 1])
-    stage, frozen = "", []
-    for name in children:
-        stage = name if name in stages else stage
-        if stage in chosen:
-            frozen.append(name)
-    return tuple(frozen)
+        chosen.update(named[named.index(first) : named.index(last) + 1])
+    return chosen | ({"input"} if named[0] in chosen else set())

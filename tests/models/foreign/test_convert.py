@@ -282,7 +282,7 @@ def test_val_takes_a_foreign_file_on_other_pictures(call: Call, small: Path, col
 def test_train_starts_from_a_foreign_file(call: Call, small: Path, colours: Path) -> None:
     result = call("train", colours, "--weights", small, "--epochs", "1", "--batch-size", "8", *FAST)
     assert result.code == 0, result.err
-    assert "fc4 starts anew" in result.out
+    assert "fc4 is initialised anew" in result.out
     assert f"weights from {small} (PyTorch checkpoint with this program's names)" in result.out
     card = weights.load_card(Run("runs/train/exp").best)
     assert (card.variant, card.classes) == ("notebook-mnist", ("blue", "green", "red"))
