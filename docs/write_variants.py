@@ -113,7 +113,7 @@ def _section(variant: Variant, proof: Proof) -> str:
         f"*{variant.note}*",
         "",
         f"- Source: {variant.source}",
-        f"- Pictures: {variant.pictures}",
+        f"- Pictures: {variant.preprocess.in_words}",
         f"- Start: {variant.init}",
         f"- Parameters: {table.trainable:,}{moving}. Reference: {proof.published.total:,}, {proof.published.origin}",
         f"- Published accuracy: {figures}",

@@ -55,6 +55,16 @@ class Preprocess:
             if len(values) not in (1, self.channels) or not numbers or (name == "std" and min(values) <= 0):
                 raise ValueError(f"{name} {values} does not fit {self.channels} channels")
 
+    @property
+    def in_words(self) -> str:
+        """Such as "shorter side to 256, central 224; 0 to 255, minus 127, 119, 103"."""
+        rule = "squashed to" if self.resize == "squash" else "shorter side to"
+        crop = f", central {self.size}" if self.size < self.resize_to else ""
+        mean, std = (", ".join(f"{255 * value:.6g}" for value in values) for values in (self.mean, self.std))
+        minus = "" if mean == "0" else f", minus {mean}"
+        over = "" if std == "1" else f", divided by {std}"
+        return f"{rule} {self.resize_to}{crop}; 0 to 255{minus}{over}"
+
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""
         return cast(NDArray[np.uint8], self.fit_all(pixels[None])[0])

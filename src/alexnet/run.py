@@ -117,11 +117,6 @@ class Run:
             raise UsageError(f"{given} is no run directory (it has no args.yaml): give one, or 'last'")
         return run
 
-    @staticmethod
-    def weights_of(given: str | Path) -> Path:
-        """The weights file that a person means: itself, or the best of a run. Errors: UsageError as `find`."""
-        return Path(given) if Path(given).suffix == ".safetensors" else Run.find(given).best
-
     # ---- names -------------------------------------------------------------------------------------------
 
     @property

@@ -12,7 +12,9 @@ from alexnet.commands import options
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--model", "-m", "--arch", metavar="NAME", help="Variant, where several have equal shapes.")
 @click.option("--channels", type=click.Choice(["1"]), help="1: for grey pictures, conv1 summed over the colours.")
-@click.option("--classes", type=click.IntRange(min=1), help="So many classes, the last layer drawn anew.")
+@click.option(
+    "--classes", metavar="N", type=click.IntRange(min=1), help="Replace the last layer by a fresh one of N classes."
+)
 @click.option("--labels", type=click.Path(path_type=Path), help="File of class names, one a line.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Of the new last layer.")
 @click.option("--exist-ok", is_flag=True, help="Overwrite OUT.")
@@ -30,7 +32,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Read weights from FILE and write them to OUT, as its end says: .safetensors, .pth, .h5, .weights.h5, .keras.
+    """Read weights from FILE and write them to OUT, by its extension: .safetensors, .pth, .h5, .weights.h5, .keras.
 
     FILE: a PyTorch checkpoint, a Caffe .caffemodel, a caffe-tensorflow .npy, a Keras .h5, .weights.h5 or .keras, one
     of this program's runs or .safetensors, or 'torchvision' (downloaded when first used). Nothing in it is ever run.

@@ -49,7 +49,7 @@ def _facts(variant: Variant) -> dict[str, str]:
     table = tabulate(variant)
     return {
         "input": "×".join(str(side) for side in variant.input),
-        "pictures": variant.pictures,
+        "pictures": variant.preprocess.in_words,
         "classes": f"{variant.classes:,}",
         "parameters": f"{table.trainable:,}",
         "moving statistics": f"{table.non_trainable:,}",

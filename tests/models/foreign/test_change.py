@@ -49,15 +49,17 @@ def test_a_fresh_head_depends_on_its_seed_alone() -> None:
     card = replace(card_of("notebook-mnist", 10), measured={"accuracy_top1": 0.9})
     before = torch.random.get_rng_state()
     first, changed = change.with_fresh_head(state, card, 4, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), before), "nobody else's random numbers are used up"
     torch.rand(5)
     again, _ = change.with_fresh_head(state, card, 4, seed=1)
     other, _ = change.with_fresh_head(state, card, 4, seed=2)
-    assert not torch.equal(torch.random.get_rng_state(), before), "the five numbers above were drawn, and no others"
     assert (changed.classes, changed.measured) == (("0", "1", "2", "3"), {})
     assert first["fc4.weight"].shape == (4, 128)
     assert torch.equal(first["fc4.weight"], again["fc4.weight"])
     assert not torch.equal(first["fc4.weight"], other["fc4.weight"])
     assert all(torch.equal(first[name], state[name]) for name in state if not name.startswith("fc4"))
+    _, thousand = change.with_fresh_head(state, card, 1000, seed=1)
+    assert thousand.classes[:2] == ("0", "1"), "fresh classes are numbered, they are not ImageNet's"
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,14 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_through_every_form_and_back_the_weights_stay_the_same(call: Call, small: Path, tmp_path: Path) -> None:
-    expected, _ = foreign.load(small)
+    matched = foreign.read(small)
+    expected, _ = matched.state, matched.card
     here = small
     for number, form in enumerate((".safetensors", ".keras", ".h5", ".weights.h5", ".pth", ".safetensors")):
         there = tmp_path / str(number) / f"weights{form}"
         assert call("convert", here, there).code == 0
-        state, card = foreign.load(there)
+        matched = foreign.read(there)
+        state, card = matched.state, matched.card
         assert card.variant == "notebook-mnist"
         assert all(torch.equal(tensor, expected[name]) for name, tensor in state.items())
         here = there
@@ -104,6 +106,10 @@ def test_what_was_decided_is_said(call: Call, tmp_path: Path) -> None:
     assert result.json["model"] == "owt"
     assert result.json["parameters"] == 61_100_840
     assert result.json["notes"] == []
+    result = call("convert", "owt.pth", "again.pth", "--json")
+    assert (
+        "no place for class names, nor for how pictures are prepared: shorter side to 256" in result.json["notes"][-1]
+    )
     assert call("convert", "owt.pth", "quiet.pth", "--quiet").out == ""
 
 
@@ -112,7 +118,8 @@ def test_a_run_is_a_source_too(call: Call, digits_run: Run, tmp_path: Path) -> N
     assert result.json["model"] == "notebook-mnist"
     assert result.json["source"] == str(digits_run.best)
     state, _ = weights.load(digits_run.best)
-    read, card = foreign.load(Path("digits.keras"))
+    matched = foreign.read(Path("digits.keras"))
+    read, card = matched.state, matched.card
     assert all(torch.equal(tensor, state[name]) for name, tensor in read.items() if "tracked" not in name)
     assert card.preprocess.size == weights.load_card(digits_run.best).preprocess.size
 
@@ -218,7 +225,7 @@ def test_labels_and_weights_of_another_variant(refused: Refused, tmp_path: Path,
     text = refused(small, "--model", "torchvision")
     assert "does not fit torchvision: conv1.weight is (32, 1, 3, 3), (64, 1, 11, 11) is expected" in text
     foreign_card = foreign.load_card(small)
-    weights.save(tmp_path / "ours.safetensors", foreign.load(small)[0], foreign_card)
+    weights.save(tmp_path / "ours.safetensors", foreign.read(small).state, foreign_card)
     assert "holds notebook-mnist, not bvlc" in refused(tmp_path / "ours.safetensors", "--model", "bvlc")
 
 

@@ -198,7 +198,8 @@ def test_a_network_of_pytorch_can_be_said_in_keras(tmp_path: Path) -> None:
         expected = ours(batch).softmax(dim=1).numpy()
     theirs = said(keras.saving.load_model(tmp_path / "tv.keras"), batch.permute(0, 2, 3, 1).numpy())
     assert np.abs(theirs - expected).max() < TOLERANCE
-    state, read = foreign.load(tmp_path / "tv.keras")
+    matched = foreign.read(tmp_path / "tv.keras")
+    state, read = matched.state, matched.card
     assert read.variant == "torchvision"
     assert all(torch.equal(tensor, state[name]) for name, tensor in ours.state_dict().items())
 
@@ -276,6 +277,25 @@ def test_a_configuration_that_says_otherwise_is_refused(
     with h5py.File(file, "a") as content:
         content.attrs["model_config"] = json.dumps(changed(small, **changes))
     assert message in refused(file, "--model", "notebook-mnist")
+
+
+@pytest.mark.parametrize(
+    ("relu", "said"),
+    [
+        ({"max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0}, "relu max_value 6.0, relu is expected"),
+        ({"max_value": None, "negative_slope": 0.3, "threshold": 0.0}, "relu negative_slope 0.3, relu is expected"),
+    ],
+)
+def test_another_relu_is_refused(
+    small: Any, tmp_path: Path, refused: Refused, relu: dict[str, object], said: str
+) -> None:
+    file = tmp_path / "bent.h5"
+    save(small, file)
+    config = changed(small, activation="linear")
+    config["config"]["layers"].insert(2, {"class_name": "ReLU", "config": {"name": "bent", **relu}})
+    with h5py.File(file, "a") as content:
+        content.attrs["model_config"] = json.dumps(config)
+    assert said in refused(file, "--model", "notebook-mnist")
 
 
 def test_a_layer_of_code_is_never_made(small: Any, tmp_path: Path, refused: Refused) -> None:

@@ -67,10 +67,12 @@ def test_the_rows_of_fc6_are_in_the_order_h_w_c(converted: dict[str, Any], tmp_p
 def test_dictionaries_and_another_variant(converted: dict[str, Any], tmp_path: Path) -> None:
     named = {name: {"weights": weight, "biases": bias} for name, (weight, bias) in converted.items()}
     file = saved(tmp_path / "named.npy", named)
-    state, card = foreign.load(file, "caffenet")
+    matched = foreign.read(file, "caffenet")
+    state, card = matched.state, matched.card
     assert (card.variant, len(card.classes)) == ("caffenet", CLASSES)
     batch = picture((3, 227, 227)) * 100
-    plain, _ = foreign.load(file)
+    matched = foreign.read(file)
+    plain, _ = matched.state, matched.card
     assert not torch.allclose(answer(state, "caffenet", batch, CLASSES), answer(plain, "bvlc", batch, CLASSES))
 
 

@@ -141,7 +141,8 @@ def test_unknown_names_need_a_model_and_are_then_taken_in_their_order(tmp_path: 
     text = refused(tmp_path / "own.pth")
     assert "its tensors are called a.weight, a.bias, b.weight, ...: none of the names known here" in text
     assert "Its shapes are those of notebook-mnist: take one of them with --model" in text
-    loaded, card = foreign.load(tmp_path / "own.pth", "notebook-mnist")
+    matched = foreign.read(tmp_path / "own.pth", "notebook-mnist")
+    loaded, card = matched.state, matched.card
     assert card.variant == "notebook-mnist"
     assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.items())
 
@@ -151,7 +152,8 @@ def test_batch_norm_without_its_counter_is_complete(tmp_path: Path) -> None:
     state = dict(made("notebook-flowers").state_dict())
     table = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     torch.save({name: tensor.half() for name, tensor in table.items()}, tmp_path / "half.pth")
-    loaded, card = foreign.load(tmp_path / "half.pth")
+    matched = foreign.read(tmp_path / "half.pth")
+    loaded, card = matched.state, matched.card
     assert card.variant == "notebook-flowers"
     assert loaded.keys() == state.keys()
     assert all(tensor.dtype == torch.float32 for name, tensor in loaded.items() if "tracked" not in name)
@@ -161,7 +163,8 @@ def test_batch_norm_without_its_counter_is_complete(tmp_path: Path) -> None:
 def test_safetensors_of_others_are_read(theirs: nn.Module, batch: Tensor, expected: Tensor, tmp_path: Path) -> None:
     table = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
     safetensors.torch.save_file(table, tmp_path / "hub.safetensors", metadata={"format": "pt"})
-    state, card = foreign.load(tmp_path / "hub.safetensors")
+    matched = foreign.read(tmp_path / "hub.safetensors")
+    state, card = matched.state, matched.card
     assert card.variant == "torchvision"
     assert (answer(state, "torchvision", batch, CLASSES) - expected).abs().max() < 1e-6
 

@@ -1,7 +1,7 @@
 """Weights of others, in and out: PyTorch, Caffe, caffe-tensorflow, Keras. The one door to weights of any kind.
 
 Nothing that a file says is ever run: pickles are read by readers that know tensors and numbers only, Keras's
-configurations are compared as text. `load` gives what `alexnet.weights.load` gives, whatever the file.
+configurations are compared as text.
 """
 
 import sys
@@ -22,7 +22,7 @@ from alexnet.progress import Display
 from alexnet.run import Run
 from alexnet.weights import Card
 
-__all__ = ["Matched", "is_weights", "load", "load_card", "locate", "read"]
+__all__ = ["Matched", "is_weights", "load_card", "locate", "read"]
 
 _READERS: dict[sniff.Kind, Callable[[Path], list[Found]]] = {
     "torch": torch_files.read,
@@ -42,7 +42,7 @@ def locate(given: str | Path, display: Display | None = None) -> Path:
     """
     if str(given) in known.KNOWN:
         return known.locate(str(given), display or Display(sys.stderr))
-    return Path(given) if is_weights(given) else Run.weights_of(given)
+    return Path(given) if is_weights(given) else Run.find(given).best
 
 
 def is_weights(given: str | Path) -> bool:
@@ -69,12 +69,6 @@ def read(file: Path, model: str | None = None) -> Matched:
         raise ModelFileError(f"{file} holds {card.variant}, not {model}: use --model {card.variant}")
     _refuse_lies(file, state, card)
     return Matched(state, card, "weights of this program", own=True)
-
-
-def load(file: Path, model: str | None = None) -> tuple[dict[str, Tensor], Card]:
-    """Weights of any kind and their card. Errors: as `read`."""
-    matched = read(file, model)
-    return matched.state, matched.card
 
 
 def load_card(file: Path, model: str | None = None) -> Card:

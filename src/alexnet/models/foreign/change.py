@@ -8,7 +8,6 @@ from torch import Tensor
 
 from alexnet.errors import ModelFileError
 from alexnet.models import variants
-from alexnet.models.foreign.match import class_names
 from alexnet.models.network import AlexNet, create_model
 from alexnet.weights import Card
 
@@ -41,17 +40,18 @@ def to_grey(state: dict[str, Tensor], card: Card) -> Weights:
     shift = (scaled * (mean - means).view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
     changed = {f"{first}.weight": grey.float(), f"{first}.bias": (state[f"{first}.bias"].double() + shift).float()}
     preprocess = replace(card.preprocess, channels=1, mean=(float(mean),), std=(float(deviation),))
-    return state | changed, replace(card, preprocess=preprocess)
+    return state | changed, replace(card, preprocess=preprocess, measured={})
 
 
 def with_fresh_head(state: dict[str, Tensor], card: Card, classes: int, seed: int) -> Weights:
     """For other classes: the last layer drawn anew, as the variant starts, from `seed`; classes are numbered."""
+    numbered = replace(card, classes=tuple(str(index) for index in range(classes)), measured={})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = _network(replace(card, classes=tuple(str(index) for index in range(classes))))
+        fresh = _network(numbered)
     head = f"{fresh.head}."
     drawn = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(head)}
-    return state | drawn, replace(card, classes=class_names(classes), measured={})
+    return state | drawn, numbered
 
 
 def named(card: Card, labels: Path) -> Card:

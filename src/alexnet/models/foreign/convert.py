@@ -59,7 +59,7 @@ def convert(
     exist_ok: bool = False,
     display: Display | None = None,
 ) -> Converted:
-    """Read weights of any kind from `source` (a file, a run, a name) and write them as the end of `out` says.
+    """Read weights of any kind from `source` (a file, a run, a name) and write them as the extension of `out` says.
 
     `model`: the variant, where several have equal shapes. `channels`: 1 for grey pictures. `classes`: as many, the
     last layer drawn anew from `seed`. `labels`: a file of class names, one a line.
@@ -118,10 +118,11 @@ def _write(out: Path, form: str, state: Mapping[str, Tensor], card: Card, exist_
         free = not os.path.lexists(config) or (exist_ok and _is_ours(config))
         weights.save(out, state, card, config=free)
         return () if free else (f"{config} stands there for other weights and is left as it is",)
+    lost = f"{form} has no place for class names, nor for how pictures are prepared: {card.preprocess.in_words}"
     if form == ".pth":
-        return (f"written with {torch_files.write(out, state, card.variant)}",)
+        return (f"written with {torch_files.write(out, state, card.variant)}", lost)
     keras_write.write(out, state, card, KERAS[form])
-    return ()
+    return (lost,)
 
 
 def _is_ours(config: Path) -> bool:

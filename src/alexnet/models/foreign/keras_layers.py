@@ -199,7 +199,15 @@ def _steps(layers: list[Mapping[str, Any]]) -> Iterator[str]:
             yield kind
         activation = kind.lower() if kind in ("ReLU", "Softmax") else config.get("activation", "linear")
         if activation != "linear":
-            yield str(activation)
+            yield f"{activation}{_bent(config) if kind == 'ReLU' else ''}"
+
+
+def _bent(relu: Mapping[str, Any]) -> str:
+    """What a ReLU layer does besides cutting at 0: a ceiling, a slope below, another threshold."""
+    plain = {"max_value": None, "negative_slope": 0, "threshold": 0}
+    return "".join(
+        f" {name} {relu[name]}" for name, usual in plain.items() if relu.get(name, usual) not in (usual, None)
+    )
 
 
 def _square(sides: object) -> str:

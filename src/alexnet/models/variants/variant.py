@@ -57,17 +57,6 @@ class Variant:
         return (self.preprocess.channels, self.preprocess.size, self.preprocess.size)
 
     @property
-    def pictures(self) -> str:
-        """How pictures are prepared, in words: "shorter side to 256, central 224; 0 to 255, minus 127, 119, 103"."""
-        prepare = self.preprocess
-        rule = "squashed to" if prepare.resize == "squash" else "shorter side to"
-        crop = f", central {prepare.size}" if prepare.size < prepare.resize_to else ""
-        mean, std = (", ".join(f"{255 * value:.6g}" for value in values) for values in (prepare.mean, prepare.std))
-        minus = "" if mean == "0" else f", minus {mean}"
-        over = "" if std == "1" else f", divided by {std}"
-        return f"{rule} {prepare.resize_to}{crop}; 0 to 255{minus}{over}"
-
-    @property
     def has_batch_norm(self) -> bool:
         """Whether a batch of one picture is too small to train on."""
         return any(isinstance(layer, BatchNorm) for stage in self.stages.values() for layer in stage)
