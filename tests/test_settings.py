@@ -93,6 +93,17 @@ def test_a_run_is_understood_when_the_weights_it_started_from_are_gone(digits_ru
         settings.resolve(args)
 
 
+@pytest.mark.parametrize(("said", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), (45, 45), ("45", 45)])
+def test_times_are_read_with_their_units(said: str | int, seconds: float) -> None:
+    assert settings.resolve({"time": said})[0].time == seconds
+
+
+@pytest.mark.parametrize("said", ["soon", "m", "-5m", "0s", "5d"])
+def test_times_that_are_none_are_refused(said: str) -> None:
+    with pytest.raises(UsageError, match="time: "):
+        settings.resolve({"time": said})
+
+
 def test_lr_is_short_for_the_optimizers(tmp_path: Path) -> None:
     file = config(tmp_path / "a.yaml", {"lr": 0.5, "optimizer": {"weight_decay": 0.1}})
     _, recipe = settings.resolve({}, file)

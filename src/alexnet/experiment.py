@@ -135,7 +135,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         data.batches(parts.val, device, 2 * recipe.batch_size, world=world) if len(parts.val) else None,
         data.preprocess,
         recipe,
-        Setting(device, precision, world, display, frozen),
+        Setting(device, precision, world, display, frozen, options.time, checkup.PICTURES + len(parts.val)),
         class_weights=balance,
         save=save,
     )

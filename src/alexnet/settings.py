@@ -48,6 +48,8 @@ class Options(BaseModel):
     """How many unreadable pictures are tolerated; None: ten, or 1 % if that is more."""
     strict: bool = False
     """Tolerate none."""
+    time: float | None = Field(None, gt=0)
+    """Seconds that training and verdict may take, given as such or as 90s, 30m, 2h; None: the recipe's epochs."""
     project: Path = Path("runs/train")
     name: str | None = None
     exist_ok: bool = False
@@ -57,6 +59,17 @@ class Options(BaseModel):
     def _as_text(cls, weights: Any) -> Any:  # noqa: ANN401 (anything may be given; pydantic checks it afterwards)
         """As it was written: './torchvision' is a folder, 'torchvision' a name."""
         return os.fspath(weights) if isinstance(weights, os.PathLike) else weights
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _in_seconds(cls, time: Any) -> Any:  # noqa: ANN401 (anything may be given; pydantic checks it afterwards)
+        units = {"s": 1, "m": 60, "h": 3600}
+        if isinstance(time, str) and time[-1:] in units:
+            try:
+                return float(time[:-1]) * units[time[-1]]
+            except ValueError as error:
+                raise ValueError("a time such as 90s, 30m or 2h is needed") from error
+        return time
 
     @field_validator("name")
     @classmethod

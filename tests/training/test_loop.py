@@ -74,6 +74,22 @@ def test_it_learns_what_can_be_learnt() -> None:
     assert trained.rows[-1]["train/loss"] < trained.rows[0]["train/loss"]
 
 
+def test_a_given_time_is_kept_and_the_schedule_reaches_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("alexnet.training.loop.time.perf_counter", lambda: next(ticks) * 0.5)
+    torch.manual_seed(0)
+    setting = Setting(CPU, "float32", World(), Display(quiet=True), seconds=60, pictures_afterwards=0)
+    network = create_model("notebook-mnist", num_classes=2)
+    batches = data(60, batch_size=16, seed=0)
+    recipe = small(epochs=1000)
+    rows = fit(
+        network, batches, None, PREPROCESS, recipe, setting, class_weights=None, save=lambda row, kept, is_best: None
+    )
+    assert 3 <= len(rows) < 30, "not a thousand epochs"
+    assert rows[-1]["time"] <= 60
+    assert rows[-1]["lr"] < 0.1 * recipe.optimizer.lr, "the cosine came down in time"
+
+
 def test_rows_hold_the_columns_of_the_results_file_and_are_saved_once_an_epoch() -> None:
     trained = train(small())
     assert [row["epoch"] for row in trained.rows] == [1, 2, 3]

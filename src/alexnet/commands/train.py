@@ -25,6 +25,7 @@ from alexnet.commands import options
     help="Any recipe field, such as optimizer.lr=0.02.",
 )
 @click.option("--epochs", type=int, help="Rounds through the training pictures.")
+@click.option("--time", metavar="TIME", help="Plan the epochs so that all ends in this time: 90s, 30m, 2h.")
 @click.option("--batch-size", "--batch", "-b", type=int, help="Pictures a step.")
 @click.option("--lr", "--learning-rate", type=float, help="Learning rate at its highest.")
 @click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from alexnet.progress import Bar, Display
 from alexnet.run import Row
 from alexnet.training import optimizers
 from alexnet.training.average import Average
+from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
 from alexnet.training.step import answer
 from alexnet.training.world import World
@@ -34,6 +35,10 @@ class Setting:
     display: Display
     frozen: tuple[str, ...] = ()
     """Names of the network's children whose statistics stand still (their weights ask for no gradient)."""
+    seconds: float | None = None
+    """What training and verdict may take; None: as long as the recipe's epochs take."""
+    pictures_afterwards: int = 0
+    """How many pictures the verdict will look at."""
 
 
 def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
@@ -47,7 +52,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     class_weights: Tensor | None,
     save: Callable[[Row, AlexNet, bool], None],
 ) -> list[Row]:
-    """Train for the recipe's epochs and return one row an epoch (see `run.RESULTS_COLUMNS`).
+    """Train for the recipe's epochs, or for the given time, and return one row an epoch (see `run.RESULTS_COLUMNS`).
 
     `save(row, kept, is_best)` is called after every epoch, with rows that hold finite numbers only; `kept` is the
     network that was judged, which is `network` unless the recipe wants an average.
@@ -58,14 +63,16 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     model = world.wrap(network)
     optimizer = optimizers.build(recipe.optimizer, network)
     average = Average(network, recipe.average)
-    steps = recipe.epochs * len(train)
+    plan = Plan(recipe.epochs, setting.seconds, setting.pictures_afterwards)
     rows: list[Row] = []
     val_errors: list[float] = []
     best = (-math.inf, -math.inf)
     best_epoch = 0
     started = time.perf_counter()
 
-    for epoch in range(1, recipe.epochs + 1):
+    epoch = 0
+    while epoch < plan.epochs:
+        epoch += 1
         # -- train: every picture once ---------------------------------------------------------------------
         network.train()
         for name in setting.frozen:
@@ -73,14 +80,14 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         epoch_started = time.perf_counter()
         sums = torch.zeros(3, dtype=sum_type(setting.device), device=setting.device)  # pictures, loss, right answers
         waited = 0.0
-        with display.bar(f"epoch {epoch}/{recipe.epochs}", len(train), "steps") as bar:
+        with display.bar(f"epoch {epoch}/{plan.epochs}", len(train), "steps") as bar:
             batches = train.epoch(epoch)
             for step in range(len(train)):
                 asked = time.perf_counter()
                 batch = next(batches)
                 waited += time.perf_counter() - asked
 
-                rates = recipe.rates((epoch - 1) * len(train) + step, steps, len(train), val_errors)
+                rates = recipe.rates((epoch - 1) * len(train) + step, plan.epochs * len(train), len(train), val_errors)
                 for group in optimizer.param_groups:
                     group["lr"] = rates[group["of"]]
                 seed = train.step_seed(epoch, step)
@@ -120,10 +127,13 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             best, best_epoch = score, epoch
         rows.append(row)
         save(row, average.network, improved or recipe.keep == "last")
-        display.say(epoch_line(row, recipe.epochs))
+        display.say(epoch_line(row, plan.epochs))
         if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
             display.say(f"stopped early: validation has not become better for {recipe.patience} epochs")
             break
+        plan = plan.after(epoch, row["time"], row["images_per_second"])
+        if setting.seconds is not None:
+            plan = replace(plan, epochs=int(world.share(str(plan.epochs))))  # the leader's clock counts
     return rows
 
 
