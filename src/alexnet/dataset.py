@@ -78,7 +78,8 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
         views=recipe.views,
     )
     decoded = decode(source, preprocess, options, display)
-    parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split)
+    fold = None if options.fold is None or options.folds is None else (options.fold, options.folds)
+    parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split, fold=fold)
     _report_missing_classes(source, parts, display)
     if trained is not None:
         preprocess = replace(preprocess, mean=trained.mean, std=trained.std)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alexnet.data.sources import list_datasets
 from alexnet.errors import ModelFileError, UsageError
@@ -48,11 +48,21 @@ class Options(BaseModel):
     """How many unreadable pictures are tolerated; None: ten, or 1 % if that is more."""
     strict: bool = False
     """Tolerate none."""
+    folds: int | None = Field(None, ge=2)
+    """Into how many parts the training pictures are divided, each of which is validation once."""
+    fold: int | None = Field(None, ge=1)
+    """Which of them is validation in this run, from 1 on."""
     time: float | None = Field(None, gt=0)
     """Seconds that training and verdict may take, given as such or as 90s, 30m, 2h; None: the recipe's epochs."""
     project: Path = Path("runs/train")
     name: str | None = None
     exist_ok: bool = False
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> "Options":
+        if self.fold is not None and (self.folds is None or self.fold > self.folds):
+            raise ValueError(f"fold {self.fold} is none of {self.folds} folds")
+        return self
 
     @field_validator("weights", mode="before")
     @classmethod

@@ -30,6 +30,7 @@ from alexnet.commands import options
 @click.option("--lr", "--learning-rate", type=float, help="Learning rate at its highest.")
 @click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
 @click.option("--val-split", type=float, help="Share of the training part cut for validation; 0: none.")
+@click.option("--folds", type=int, help="Train so many times, each time judged on another part of the pictures.")
 @click.option("--patience", type=int, help="Stop after so many epochs without progress.")
 @click.option("--class-weights", type=click.Choice(["none", "auto"]), help="auto: every class counts the same.")
 @click.option(
@@ -67,10 +68,11 @@ def command(
     alexnet train flowers17 --recipe notebook
     alexnet train path/to/folder --epochs 30 --name first
     """
-    from alexnet import experiment
+    from alexnet import cross_validation, experiment
 
     display = options.display(quiet, verbose, as_json)
     asked = options.said({"data": data, **given})
-    run = experiment.train(config=config, assignments=assignments, display=display, **asked)
+    train = cross_validation.train if given.get("folds") else experiment.train
+    run = train(config=config, assignments=assignments, display=display, **asked)
     if as_json:
         options.print_json({"run": str(run.path), **run.metrics})

@@ -48,13 +48,21 @@ class Split:
         ]
 
 
-def assign(source: Source, usable: Indices, *, validate_on: Literal["cut", "test"], val_split: float) -> Split:
+def assign(
+    source: Source,
+    usable: Indices,
+    *,
+    validate_on: Literal["cut", "test"],
+    val_split: float,
+    fold: tuple[int, int] | None = None,
+) -> Split:
     """Divide the `usable` pictures of `source`.
 
     The source's own parts count first; a source without any is divided 80/20, stratified. With
     `validate_on="cut"`, validation is the source's own val part or is cut from the training part (share
     `val_split`, stratified; 0: no validation); the test part is never touched. With "test", the notebook's
-    way, the test part is validation too.
+    way, the test part is validation too. A `fold`, such as (2, 5), makes the second fifth of all pictures that are
+    not the test part validation, and trains on the others.
 
     Errors: DataError when a part that is needed would be empty.
     """
@@ -67,6 +75,8 @@ def assign(source: Source, usable: Indices, *, validate_on: Literal["cut", "test
     train, val, test = (usable[parts == name] for name in ("train", "val", "test"))
     if len(train) == 0:
         raise DataError(f"{source.name} has no training pictures that can be read")
+    if fold is not None:
+        return _folded(source, np.sort(np.concatenate([train, val])), test, fold, why)
     if validate_on == "test":
         test = test if len(test) else val
         if len(test) == 0:
@@ -77,6 +87,23 @@ def assign(source: Source, usable: Indices, *, validate_on: Literal["cut", "test
         train = np.setdiff1d(train, val)
         why += f"; validation: {val_split:.0%} of the training part, stratified, random_state {FIXED}"
     return Split(train, val, test, why)
+
+
+def _folded(source: Source, indices: Indices, test: Indices, fold: tuple[int, int], why: str) -> Split:
+    """One of several stratified folds as validation (scikit-learn's StratifiedKFold), the same for every seed."""
+    from sklearn.model_selection import StratifiedKFold
+
+    number, folds = fold
+    fewest = int(np.bincount(source.labels[indices])[np.unique(source.labels[indices])].min())
+    if fewest < folds:
+        raise DataError(
+            f"{source.name} has a class of {fewest} pictures, too few for {folds} folds: take --folds {max(fewest, 2)} "
+            "or fewer, or add pictures"
+        )
+    parts = StratifiedKFold(folds, shuffle=True, random_state=FIXED).split(indices, source.labels[indices])
+    train, val = list(parts)[number - 1]
+    said = f"{why}; validation: fold {number} of {folds}, stratified, random_state {FIXED}"
+    return Split(indices[train], indices[val], test, said)
 
 
 def _stratified(source: Source, indices: Indices, share: float) -> Indices:
