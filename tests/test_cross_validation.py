@@ -16,8 +16,8 @@ QUIET = Display(quiet=True)
 def test_every_training_picture_is_judged_once(folder_of_colours: Callable[..., Path], tmp_path: Path) -> None:
     folder = folder_of_colours(count=10, side=28)
     run = cross_validation.train(
-        folder, folds=2, model="notebook-mnist", epochs=2, batch_size=8, amp=False, device="cpu", project=tmp_path / "runs",
-        display=QUIET,
+        folder, folds=2, model="notebook-mnist", epochs=2, batch_size=8, amp=False, device="cpu",
+        project=tmp_path / "runs", display=QUIET,
     )  # fmt: skip
     parts = [
         {part: {row["path"] for row in each.split if row["split"] == part} for part in ("train", "val", "test")}
