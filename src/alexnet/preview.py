@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from alexnet import dataset, settings
 from alexnet.data.augment import augment
+from alexnet.data.mixing import mix
 from alexnet.pictures import grids
 from alexnet.progress import Display
 
@@ -25,9 +26,13 @@ def before_and_after(given: Mapping[str, Any], assignments: Sequence[str], displ
     batch = next(data.batches(chosen, torch.device("cpu"), len(chosen)).epoch())
     generator = torch.Generator().manual_seed(options.seed)
     after = augment(batch.pixels, data.preprocess.size, recipe.augment, generator, data.preprocess.mean)
+    mixed = mix(after.float(), batch.labels, recipe.mixing, generator)
+    names, partners = ([data.source.classes[label] for label in each] for each in (mixed.labels, mixed.partners))
+    both = [f"{one} {mixed.share:.0%},\n{two}" for one, two in zip(names, partners, strict=True)]
     return grids.before_and_after(
         batch.pixels.permute(0, 2, 3, 1).numpy(),
-        after.permute(0, 2, 3, 1).numpy(),
-        [data.source.classes[label] for label in data.source.labels[chosen]],
+        mixed.pictures.permute(0, 2, 3, 1).numpy(),
+        names,
+        names if mixed.share == 1 else both,
         f"{Path(options.data).name}: what recipe {recipe.name} does to pictures in training",
     )

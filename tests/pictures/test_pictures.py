@@ -199,6 +199,6 @@ def test_wrong_data_name_in_the_title(tmp_path: Path) -> None:
 
 def test_before_and_after() -> None:
     pixels = np.zeros((25, 8, 8, 3), dtype=np.uint8)
-    figure = grids.before_and_after(pixels, pixels[:, :4, :4], ["x"] * 25, "heading")
+    figure = grids.before_and_after(pixels, pixels[:, :4, :4], ["x"] * 25, ["x, y"] * 25, "heading")
     assert len(figure.subfigs) == 2
     assert [len(half.axes) for half in figure.subfigs] == [25, 25]

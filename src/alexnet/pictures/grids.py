@@ -64,12 +64,19 @@ def grid(pixels: NDArray[Any], captions: Sequence[str], heading: str, colours: S
     return figure
 
 
-def before_and_after(stored: NDArray[Any], augmented: NDArray[Any], captions: Sequence[str], heading: str) -> Figure:
+def before_and_after(
+    stored: NDArray[Any],
+    augmented: NDArray[Any],
+    labels: Sequence[str],
+    labels_after: Sequence[str],
+    heading: str,
+) -> Figure:
     """Two grids side by side: pictures as stored, and as the network meets them in training."""
     figure = Figure(figsize=(20, 11), dpi=80, layout="constrained")
     figure.suptitle(heading, size=16, color=style.INK, parse_math=False)
     halves: Any = figure.subfigures(1, 2, wspace=0.04)
-    for half, pixels, name in zip(halves, (stored, augmented), ("before augmentation", "after"), strict=True):
+    grids = ((stored, labels, "before augmentation"), (augmented, labels_after, "after"))
+    for half, (pixels, captions, name) in zip(halves, grids, strict=True):
         half.suptitle(name, size=14, color=style.INK)
         _fill(half.subplots(SIDE, SIDE), pixels, captions, None)
     return figure
