@@ -13,7 +13,7 @@ PAGE = Path(__file__).with_name("variants.md")
 INTRODUCTION = """# The atlas of AlexNets
 
 Written from the code by `python docs/write_variants.py`; `alexnet models --check` holds the counts against reference
-tables. "Sees" is the receptive field in pixels, "side" the arithmetic of one side.
+tables. "Receptive field" is in pixels, "side" the arithmetic of one side.
 
 There is not one AlexNet. The 2012 paper, the program behind it, and those who built it again disagree, mostly without
 saying so, about the picture's side (224 or 227), about windows that do not fit (dropped, or filled with zeros), about
@@ -106,7 +106,7 @@ def _section(variant: Variant, proof: Proof) -> str:
     if accuracy:
         views = "top-1" if accuracy.top5 is None else "top-1 / top-5"
         figures = f"{accuracy} % right ({views}), {accuracy.on}; from {accuracy.source}"
-    moving = f", and {table.non_trainable:,} moving statistics" if table.non_trainable else ""
+    moving = f", and {table.non_trainable:,} running statistics" if table.non_trainable else ""
     lines = [
         f"### {variant.name}",
         "",
@@ -118,7 +118,7 @@ def _section(variant: Variant, proof: Proof) -> str:
         f"- Parameters: {table.trainable:,}{moving}. Reference: {proof.published.total:,}, {proof.published.origin}",
         f"- Published accuracy: {figures}",
         "",
-        "| layer | what | output | parameters | sees | stride | side |",
+        "| layer | what | output | parameters | receptive field | stride | side |",
         "|---|---|---|---:|---:|---:|---|",
     ]
     placed = place(variant, variant.classes, variant.input)

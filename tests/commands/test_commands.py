@@ -271,8 +271,8 @@ def test_models_and_datasets() -> None:
     models = {row["name"]: row for row in json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)}
     assert list(models) == list(VARIANTS)
     flowers = models["notebook-flowers"]
-    assert flowers["parameters"] + flowers["moving_statistics"] == 24_834_833
-    assert (models["owt-bn"]["parameters"], models["owt-bn"]["moving_statistics"]) == (61_119_528, 18_688)
+    assert flowers["parameters"] + flowers["running_statistics"] == 24_834_833
+    assert (models["owt-bn"]["parameters"], models["owt-bn"]["running_statistics"]) == (61_119_528, 18_688)
     assert models["torchvision"]["accuracy_top1"] == 56.522
     shown = CliRunner().invoke(cli, ["models"]).output
     assert all(name in shown for name in VARIANTS)

@@ -164,7 +164,7 @@ def test_outputs_equal_keras(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_training_mode_and_moving_statistics_equal_keras_after_one_step(name: str) -> None:
+def test_training_mode_and_running_statistics_equal_keras_after_one_step(name: str) -> None:
     ours, theirs = pair(name, 0.0)
     batch = pictures(name, 6)
     labels = np.arange(6) % 5

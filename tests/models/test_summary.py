@@ -102,8 +102,8 @@ def test_unknown_names_suggest_the_nearest() -> None:
 def test_a_narrow_terminal_gets_fewer_columns() -> None:
     table = summarise("paper")
     wide = as_text(table).splitlines()
-    assert wide[2].split()[-3:] == ["Sees", "Stride", "Side"]
-    for width, last in ((100, "Stride"), (70, "Sees"), (60, "Mult-adds"), (20, "#")):
+    assert wide[2].split()[-3:] == ["field", "Stride", "Side"]
+    for width, last in ((100, "Stride"), (72, "field"), (60, "Mult-adds"), (20, "#")):
         narrow = as_text(table, width).splitlines()
         assert narrow[2].split()[-1] == last, width
         assert width < 50 or max(map(len, narrow)) <= width

@@ -105,7 +105,7 @@ def proofs(proved: "Iterable[Proof]") -> None:
     for proof in proved:
         terms = " + ".join(f"{count:,}" for _, count in proof.layers)
         where = "among" if proof.published.counts == "all" else "beside"
-        moving = f" ({proof.moving:,} moving statistics {where} them)" if proof.moving else ""
+        moving = f" ({proof.moving:,} running statistics {where} them)" if proof.moving else ""
         printed = proof.published.multiply_adds
         faults = "".join(f"\n[red]{_text(fault)}[/red]" for fault in proof.faults)
         table.add_row(

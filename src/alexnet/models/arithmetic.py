@@ -29,7 +29,7 @@ def multiply_adds(placed: Placed) -> int:
     return placed.output[0] * inputs if isinstance(layer, Dense) else 0
 
 
-def sight(placed: Placed, field: int | None, stride: int | None) -> tuple[int | None, int | None]:
+def receptive_field(placed: Placed, field: int | None, stride: int | None) -> tuple[int | None, int | None]:
     """Receptive field and stride behind a layer, from those before it."""
     layer = placed.layer
     averaged = isinstance(layer, AdaptiveAveragePool) and placed.output != placed.input

@@ -52,7 +52,7 @@ def _facts(variant: Variant) -> dict[str, str]:
         "pictures": variant.preprocess.in_words,
         "classes": f"{variant.classes:,}",
         "parameters": f"{table.trainable:,}",
-        "moving statistics": f"{table.non_trainable:,}",
+        "running statistics": f"{table.non_trainable:,}",
         "multiply-adds": f"{table.multiply_adds:,}",
         "start": str(variant.init),
         "published accuracy": f"{variant.accuracy} ({variant.accuracy.on})" if variant.accuracy else "none",

@@ -14,6 +14,13 @@ from torch import nn
 from alexnet.models import modules
 
 Shape = tuple[int, ...]
+
+
+def channels_last(shape: Shape) -> Shape:
+    """(C, H, W) to (H, W, C); (F,) stays."""
+    return (*shape[1:], shape[0])
+
+
 Pads = tuple[int, int]
 """Pixels before (left, top) and behind (right, bottom)."""
 

@@ -202,5 +202,5 @@ def probabilities(network: nn.Module, preprocess: Preprocess, stored: Tensor) ->
 
 
 def parameter_count(network: nn.Module) -> int:
-    """All numbers that training sets: weights and biases, without moving statistics."""
+    """All numbers that training sets: weights and biases, without running statistics."""
     return sum(math.prod(parameter.shape) for parameter in network.parameters())

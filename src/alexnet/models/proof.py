@@ -34,7 +34,7 @@ class Proof:
             "name": self.name,
             "layers": dict(self.layers),
             "counted": self.counted,
-            "moving_statistics": self.moving,
+            "running_statistics": self.moving,
             "multiply_adds": self.multiply_adds,
             "reference": self.published.total,
             "reference_multiply_adds_millions": self.published.multiply_adds,
@@ -58,7 +58,7 @@ def prove(variant: Variant) -> Proof:
     if counted != published.total:
         faults.append(f"total {counted:,}, reference {published.total:,}")
     if table.non_trainable != published.moving:
-        faults.append(f"moving statistics {table.non_trainable:,}, reference {published.moving:,}")
+        faults.append(f"running statistics {table.non_trainable:,}, reference {published.moving:,}")
     if built != table.trainable:
         faults.append(f"the network holds {built:,} trainable numbers, the table {table.trainable:,}")
     millions = f"{table.multiply_adds / 1e6:.1f}"

@@ -20,7 +20,7 @@ class Published:
     origin: str
     """What the source itself states, or that the table was added up by hand."""
     counts: Literal["trainable", "all"] = "trainable"
-    """Whether the figures of batch norm hold its moving statistics (Keras's tables do)."""
+    """Whether the figures of batch norm hold its running statistics (Keras's tables do)."""
     moving: int = 0
     """Moving statistics, printed as non-trainable or counted beside the others."""
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from alexnet.models import variants
-from alexnet.models.arithmetic import counts, multiply_adds, side, sight
-from alexnet.models.layers import Layer, Shape
+from alexnet.models.arithmetic import counts, multiply_adds, receptive_field, side
+from alexnet.models.layers import Layer, Shape, channels_last
 from alexnet.models.network import Placed, place
 from alexnet.models.variants import Variant
 
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The table of one network and its totals; moving statistics count as non-trainable, as in Keras."""
+    """The table of one network and its totals; running statistics count as non-trainable, as in Keras."""
 
     model: str
     input: Shape
@@ -56,7 +56,7 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """All numbers, moving statistics included."""
+        """All numbers, running statistics included."""
         return sum(row.parameters for row in self.rows)
 
     @property
@@ -118,7 +118,7 @@ def tabulate(
     layers = place(variant, num_classes or variant.classes, shape)
     if style == "keras":
         rows = _keras_rows(layers, variant.keras_activations)
-        return Summary(variant.name, _channels_last(shape), tuple(rows))
+        return Summary(variant.name, channels_last(shape), tuple(rows))
     return Summary(variant.name, shape, tuple(_torch_rows(layers)))
 
 
@@ -126,7 +126,7 @@ def _torch_rows(layers: list[Placed]) -> Iterator[Row]:
     field: int | None = 1
     stride: int | None = 1
     for each in layers:
-        field, stride = sight(each, field, stride)
+        field, stride = receptive_field(each, field, stride)
         yield Row(
             each.name,
             _torch_type(each.layer),
@@ -152,7 +152,7 @@ def _keras_rows(layers: list[Placed], activations: Literal["layers", "arguments"
         if each.layer.kind in ("relu", "tanh") and activations == "arguments":
             continue
         kind, base = _KERAS_TYPES[each.layer.kind]
-        rows.append(Row(_numbered(base, seen), kind, _channels_last(each.output), *counts(each)))
+        rows.append(Row(_numbered(base, seen), kind, channels_last(each.output), *counts(each)))
     if activations == "layers":
         kind, base = _KERAS_TYPES["relu"]
         rows.append(Row(_numbered(base, seen), kind, layers[-1].output, 0, 0))
@@ -165,14 +165,10 @@ def _numbered(base: str, seen: dict[str, int]) -> str:
     return f"{base}_{number}" if number else base
 
 
-def _channels_last(shape: Shape) -> Shape:
-    return (*shape[1:], shape[0])
-
-
 def overview() -> list[dict[str, Any]]:
     """One row a variant: name, input, classes, sizes, what sets it apart, published accuracy, sources.
 
-    Parameters are those that are trained; moving statistics stand beside them.
+    Parameters are those that are trained; running statistics stand beside them.
     """
     return [_overview(variant) for variant in variants.VARIANTS.values()]
 
@@ -184,7 +180,7 @@ def _overview(variant: Variant) -> dict[str, Any]:
         "input": "×".join(str(side) for side in variant.input),
         "classes": variant.classes,
         "parameters": table.trainable,
-        "moving_statistics": table.non_trainable,
+        "running_statistics": table.non_trainable,
         "multiply_adds": table.multiply_adds,
         "note": variant.note,
         "source": variant.source,
@@ -204,7 +200,7 @@ def as_text(table: Summary, width: int | None = None) -> str:
         (f"{row.name} ({row.type})", _shape_text(row.shape), f"{row.parameters:,}") for row in table.rows
     ]
     if table.multiply_adds:
-        header = (*header, "Mult-adds", "Sees", "Stride", "Side")
+        header = (*header, "Mult-adds", "Rec. field", "Stride", "Side")
         cells = [(*cell, *_extra_cells(row)) for cell, row in zip(cells, table.rows, strict=True)]
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
     while width is not None and len(widths) > 3 and sum(widths) + 2 * (len(widths) - 1) > width:

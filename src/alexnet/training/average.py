@@ -23,7 +23,7 @@ class Average:
             self._averaged = AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
 
     def update(self) -> None:
-        """After a step: weights, and the moving statistics of batch norm, go into the average."""
+        """After a step: weights, and the running statistics of batch norm, go into the average."""
         if self._averaged is not None:
             self._averaged.update_parameters(self._trained)
 

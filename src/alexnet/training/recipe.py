@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     mixing: Mixing = Mixing()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
-    """Weight of the newest batch in the moving statistics (PyTorch's way; Keras's 0.99 is 0.01 here).
+    """Weight of the newest batch in the running statistics (PyTorch's way; Keras's 0.99 is 0.01 here).
     None: what the variant's source has."""
     average: float | None = Field(None, gt=0, lt=1)
     """Judge and keep a running average of the weights, of which a step keeps this share; None: the last ones."""

@@ -37,7 +37,7 @@ def prepare(
 
 
 def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
-    """Set the weight of the newest batch in all moving statistics."""
+    """Set the weight of the newest batch in all running statistics."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = momentum

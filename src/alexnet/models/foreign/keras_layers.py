@@ -19,6 +19,7 @@ from alexnet.models.layers import (
     ReLU,
     Shape,
     Tanh,
+    channels_last,
 )
 from alexnet.models.network import Placed
 from alexnet.models.variants import Variant
@@ -122,11 +123,6 @@ def _numbered(layers: list[KerasLayer]) -> Iterator[tuple[str, KerasLayer]]:
         number = seen.get(layer.kind, 0)
         seen[layer.kind] = number + 1
         yield f"{NAMES[layer.kind]}_{number}" if number else NAMES[layer.kind], layer
-
-
-def channels_last(shape: Shape) -> Shape:
-    """(C, H, W) to (H, W, C); (F,) stays."""
-    return (*shape[1:], shape[0])
 
 
 # ---- a file's configuration --------------------------------------------------------------------------------

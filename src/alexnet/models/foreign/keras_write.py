@@ -18,8 +18,8 @@ from torch import Tensor
 
 from alexnet import durable
 from alexnet.models import variants
-from alexnet.models.foreign.keras_layers import Config, KerasLayer, channels_last, sequential
-from alexnet.models.layers import Conv, Dense, Flatten, Shape
+from alexnet.models.foreign.keras_layers import Config, KerasLayer, sequential
+from alexnet.models.layers import Conv, Dense, Flatten, Shape, channels_last
 from alexnet.models.network import place
 from alexnet.weights import Card
 

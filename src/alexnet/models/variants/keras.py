@@ -76,7 +76,7 @@ NOTEBOOK_FLOWERS = Variant(
     },
     init=START,
     accuracy=Accuracy(9.93, None, "272 of the 17 flowers", "the notebook's last line; see docs/notebook.md"),
-    remarks=("The same weights score far better once their moving statistics are measured properly.",),
+    remarks=("The same weights score far better once their running statistics are measured properly.",),
 )
 
 NOTEBOOK_MNIST = Variant(
