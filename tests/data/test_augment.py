@@ -13,6 +13,7 @@ from alexnet.data.augment import (
     colour,
     colour_offsets,
     crop,
+    draw_bends,
     draw_corners,
     draw_maps,
     flip,
@@ -389,3 +390,31 @@ def test_no_colour_noise_draws_nothing() -> None:
     before = generator.get_state()
     assert augment(stored(), 12, Augment(colour_noise_reading="paper"), generator).dtype == torch.uint8
     assert torch.equal(generator.get_state(), before)
+
+
+def test_shifts_that_are_all_alike_move_the_picture_as_a_translation() -> None:
+    batch, still = stored(4, 1, 12), torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(4, 2, 3)
+    shift = torch.zeros(4, 2, 6, 6)
+    shift[:, 0] = 2 * 2 / 12  # two pixels of twelve, to the right
+    moved = warp(batch, still, 12, shift)
+    torch.testing.assert_close(moved[..., :10], batch[..., 2:].float(), atol=1e-3, rtol=0)
+
+
+def test_elastic_shifts_are_within_their_limit_and_smooth() -> None:
+    settings = Augment(elastic=0.1)
+    bends = draw_bends(500, settings, seeded())
+    assert bends.abs().max() <= 0.2
+    assert bends.abs().max() > 0.19
+    ramp = torch.arange(28.0).expand(1, 1, 28, 28).repeat(50, 1, 1, 1)  # each value says its column
+    bent = augment(ramp.to(torch.uint8), 28, settings, seeded())[:, :, 4:-4, 4:-4]
+    columns = torch.arange(4.0, 24.0)
+    assert (bent - columns).abs().max() < 2.8 * 1.3  # a cubic may overshoot its points a little
+    assert (bent[:, :, 1:] - bent[:, :, :-1]).abs().max() < 2.5, "neighbours move together"
+    assert (bent - columns).abs().mean() > 0.3, "and they do move"
+
+
+def test_without_elastic_shifts_the_same_numbers_are_drawn_as_before() -> None:
+    one, two = seeded(3), seeded(3)
+    augment(stored(), 12, Augment(rotate=5), one)
+    draw_maps(4, 12, 12, Augment(rotate=5), two)
+    assert torch.equal(one.get_state(), two.get_state())

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from alexnet.preprocess import GREY
 
+BENDS = 6  # points a side at which elastic shifts are drawn
 ColourNoise = Literal["cuda-convnet", "lighting", "paper"]
 
 
@@ -37,6 +38,8 @@ class Augment(BaseModel):
     """Largest shift, as a share of the side, either way and direction."""
     zoom: float = Field(0.0, ge=0, lt=1)
     """Largest enlargement or reduction, as a share."""
+    elastic: float = Field(0.0, ge=0, lt=0.5)
+    """Largest local shift, as a share of the side: pictures are bent smoothly, as if drawn on rubber."""
     brightness: float = Field(0.0, ge=0, lt=1)
     """Values are multiplied by 1 ± this at most."""
     contrast: float = Field(0.0, ge=0, lt=1)
@@ -65,7 +68,7 @@ class Augment(BaseModel):
     @property
     def moves(self) -> bool:
         """Whether pictures are resampled, beyond crops at whole pixels and flips."""
-        return self.crop_area != (1.0, 1.0) or bool(self.rotate or self.translate or self.zoom)
+        return self.crop_area != (1.0, 1.0) or bool(self.rotate or self.translate or self.zoom or self.elastic)
 
 
 def augment(
@@ -77,7 +80,9 @@ def augment(
     had to be computed, float32 otherwise. `mean` is the colour that is taken out afterwards, values in [0, 1].
     """
     if settings.moves:
-        batch = warp(stored, draw_maps(len(stored), stored.shape[-1], size, settings, generator), size)
+        maps = draw_maps(len(stored), stored.shape[-1], size, settings, generator)
+        bends = draw_bends(len(stored), settings, generator) if settings.elastic else None
+        batch = warp(stored, maps, size, bends)
     else:
         if settings.crop == "random":
             batch = crop(stored, draw_corners(len(stored), stored.shape[-1] - size, generator), size)
@@ -138,10 +143,22 @@ def draw_maps(count: int, side: int, size: int, settings: Augment, generator: Ge
     return torch.stack(rows, dim=1)
 
 
-def warp(stored: Tensor, maps: Tensor, size: int) -> Tensor:
-    """Sample (N, C, S, S) along affine maps (N, 2, 3): float32 (N, C, size, size); zeros outside."""
+def draw_bends(count: int, settings: Augment, generator: Generator) -> Tensor:
+    """Random local shifts on a coarse grid, float32 (count, 2, BENDS, BENDS), x and y, in [-1, 1] coordinates.
+
+    Source: P. Simard, D. Steinkraus, J. Platt, Best Practices for Convolutional Neural Networks, ICDAR 2003; there
+    every pixel draws a shift and a Gaussian smooths them, here a few points draw one and a cubic runs through them.
+    """
+    return 2 * settings.elastic * (2 * torch.rand(count, 2, BENDS, BENDS, generator=generator) - 1)
+
+
+def warp(stored: Tensor, maps: Tensor, size: int, bends: Tensor | None = None) -> Tensor:
+    """Sample (N, C, S, S) along affine maps (N, 2, 3), after local shifts (N, 2, b, b) if there are `bends`: float32
+    (N, C, size, size); zeros outside."""
     shape = [len(stored), stored.shape[1], size, size]
     grid = F.affine_grid(maps.to(stored.device), shape, align_corners=False)
+    if bends is not None:
+        grid = grid + F.interpolate(bends.to(stored.device), size=size, mode="bicubic").permute(0, 2, 3, 1)
     return F.grid_sample(stored.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
