@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _NUMBERS = (
+    "smallest",
     "classes",
     "parameters",
     "multiply-adds",
@@ -69,7 +70,7 @@ def predictions(answers: "Sequence[Answer]") -> None:
 
 def models(rows: Iterable[dict[str, Any]], sources: bool) -> None:
     """The networks: sizes, published accuracy and where it is from, what sets each apart; on demand their sources."""
-    table = _table(("name", "input", "classes", "parameters", "multiply-adds", "top-1 / top-5 %"))
+    table = _table(("name", "input", "smallest", "classes", "parameters", "multiply-adds", "top-1 / top-5 %"))
     notes = []
     for row in rows:
         accuracy = "" if row["accuracy_top1"] is None else f"{row['accuracy_top1']:.1f}"
@@ -77,6 +78,7 @@ def models(rows: Iterable[dict[str, Any]], sources: bool) -> None:
         table.add_row(
             f"[bold]{_text(row['name'])}[/bold]",
             _text(row["input"]),
+            f"{row['smallest_side']}",
             f"{row['classes']:,}",
             f"{row['parameters']:,}",
             f"{row['multiply_adds'] / 1e6:,.1f} M",
@@ -89,6 +91,7 @@ def models(rows: Iterable[dict[str, Any]], sources: bool) -> None:
             told += f"\n[dim]from {_text(row['source'])}[/dim]"
         notes.append((f"[bold]{_text(row['name'])}[/bold]", told))
     _console().print(table)
+    _console().print("[dim]smallest: the least side of a picture, in pixels. parameters: those that are trained.[/dim]")
     _console().print("[dim]Accuracies are on different pictures and views, named below: only like ones compare.[/dim]")
     about = Table(box=None, pad_edge=False, show_header=False)
     about.add_column(no_wrap=True)

@@ -39,16 +39,22 @@ def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
     """
     placed = _walk(variant, classes, shape)
     if any(side < 1 for each in placed for side in each.output):
-        smallest = next(
-            side
-            for side in range(min(shape[1:]), 4096)
-            if all(s >= 1 for each in _walk(variant, classes, (shape[0], side, side)) for s in each.output)
-        )
+        smallest = smallest_side(variant)
         raise UsageError(
             f"{variant.name} cannot take pictures of {shape[1]}×{shape[2]} pixels: "
             f"nothing would be left of them. The smallest side is {smallest} (--imgsz {smallest})"
         )
     return placed
+
+
+def smallest_side(variant: Variant) -> int:
+    """The side in pixels of the smallest square picture of which `variant` leaves anything."""
+    channels = variant.input[0]
+    return next(
+        side
+        for side in itertools.count(1)
+        if all(length >= 1 for each in _walk(variant, 1, (channels, side, side)) for length in each.output)
+    )
 
 
 def _walk(variant: Variant, classes: int, shape: Shape) -> list[Placed]:

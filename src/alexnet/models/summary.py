@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alexnet.models import variants
 from alexnet.models.arithmetic import counts, multiply_adds, receptive_field, side
 from alexnet.models.layers import Layer, Shape, channels_last
-from alexnet.models.network import Placed, place
+from alexnet.models.network import Placed, place, smallest_side
 from alexnet.models.variants import Variant
 
 Style = Literal["torch", "keras"]
@@ -178,6 +178,7 @@ def _overview(variant: Variant) -> dict[str, Any]:
     return {
         "name": variant.name,
         "input": "×".join(str(side) for side in variant.input),
+        "smallest_side": smallest_side(variant),
         "classes": variant.classes,
         "parameters": table.trainable,
         "running_statistics": table.non_trainable,
