@@ -8,11 +8,12 @@ import torch
 
 from alexnet.data.batches import Batches
 from alexnet.models.layers import BatchNorm, Conv, Dense, Dropout, MaxPool, ReLU
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet
 from alexnet.models.variants import find
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from alexnet.training.recalibrate import batch_norms, recalibrate
+from alexnet.training.recalibrate import recalibrate
 
 PREPROCESS = Preprocess(size=12, resize_to=14, views=10)
 
@@ -49,7 +50,7 @@ def test_statistics_are_the_average_over_batches(biased: bool) -> None:
             values = network.get_submodule("pool1")(network.get_submodule("conv1")(centre)).relu()
         means.append(values.mean(dim=(0, 2, 3)))
         variances.append(values.var(dim=(0, 2, 3), unbiased=not biased))
-    first = batch_norms(network)[0]
+    first = batch_norms(network)["bn1"]
     assert first.running_mean is not None
     assert first.running_var is not None
     assert torch.allclose(first.running_mean, torch.stack(means).mean(dim=0), atol=1e-6)
@@ -64,14 +65,14 @@ def test_dropout_is_off_and_modes_and_momenta_are_as_before() -> None:
         torch.manual_seed(3 if training else 4)
         recalibrate(network, stream(24, 8), PREPROCESS, Display(quiet=True))
         assert {module.training for module in network.modules()} == {training}
-        assert {norm.momentum for norm in batch_norms(network)} == {0.01}
+        assert {norm.momentum for norm in batch_norms(network).values()} == {0.01}
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
 def test_what_was_there_before_does_not_matter() -> None:
     clean, spoilt = small(True), small(True)
-    for norm in batch_norms(spoilt):
+    for norm in batch_norms(spoilt).values():
         assert norm.running_mean is not None
         norm.running_mean.fill_(float("nan"))
     for network in (clean, spoilt):

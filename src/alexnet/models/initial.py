@@ -10,6 +10,8 @@ from typing import Literal
 
 from torch import nn
 
+from alexnet.models.modules import batch_norms
+
 Rule = Literal["normal", "truncated-normal", "fan-in", "uniform-scaling", "he-normal", "glorot-uniform"]
 
 
@@ -81,6 +83,7 @@ def init_weights(network: nn.Module, init: Init) -> None:
     fan_in counts the inputs of one output: of its own group alone. Batch norm starts with scale 1 (or as `init`
     says), shift 0, mean 0, variance 1.
     """
+    norms = batch_norms(network)
     for name, module in network.named_children():
         if isinstance(module, nn.Conv2d | nn.Linear):
             fan_in = math.prod(module.weight.shape[1:])
@@ -104,5 +107,5 @@ def init_weights(network: nn.Module, init: Init) -> None:
                 nn.init.uniform_(module.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
             else:
                 nn.init.constant_(module.bias, start)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and init.norm_scale == "uniform":
-            nn.init.uniform_(module.weight)
+        elif name in norms and init.norm_scale == "uniform":
+            nn.init.uniform_(norms[name].weight)

@@ -132,6 +132,15 @@ class OriginalDropout(nn.Module):
         return f"rate={self.rate}"
 
 
+def batch_norms(network: nn.Module) -> dict[str, nn.modules.batchnorm._BatchNorm]:
+    """The modules of `network` that keep running statistics, by name, in their order."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    }
+
+
 class KerasBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm over (N, C, H, W) or (N, F) that keeps the *biased* batch variance in its running average.
 

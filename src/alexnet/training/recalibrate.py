@@ -3,32 +3,27 @@
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from alexnet.data.batches import Batches
 from alexnet.device import Precision, autocast
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
 
-def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The modules that keep moving statistics, in their order."""
-    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-
-
 def recalibrate(
     network: AlexNet, batches: Batches, preprocess: Preprocess, display: Display, precision: Precision = "float32"
 ) -> int:
-    """Set every moving mean and variance to the average over `batches`; returns the number of pictures seen.
+    """Set every running mean and variance to the average over `batches`; returns the number of pictures seen.
 
     The pictures are those of the training part, un-augmented (the central view); dropout is off; each batch counts
-    the same. What training leaves behind instead is a moving average that starts at mean 0 and variance 1, holds
-    momentum^steps of that start, and lags behind the weights for the rest.
+    the same. What training leaves behind instead is an average that starts at mean 0 and variance 1, still holds
+    (1 - momentum)^steps of that start, and lags behind the weights for the rest.
 
     The momentum of each module and the mode of the network are as before afterwards.
     """
-    norms = batch_norms(network)
+    norms = list(batch_norms(network).values())
     momenta = [norm.momentum for norm in norms]
     training = network.training
     centre = replace(preprocess, views=1)

@@ -4,10 +4,11 @@ from typing import Any
 
 from alexnet.data.batches import Batches
 from alexnet.judging.calibration import fit_temperature
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from alexnet.training.recalibrate import batch_norms, recalibrate
+from alexnet.training.recalibrate import recalibrate
 from alexnet.training.recipe import Recipe
 
 

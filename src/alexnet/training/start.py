@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from torch import nn
-
 from alexnet.errors import UsageError
 from alexnet.models import foreign
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, parameter_count
 from alexnet.progress import Display
 from alexnet.training.recipe import Recipe
@@ -38,9 +37,8 @@ def prepare(
 
 def set_batch_norm_momentum(network: AlexNet, momentum: float) -> None:
     """Set the weight of the newest batch in all running statistics."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = momentum
+    for norm in batch_norms(network).values():
+        norm.momentum = momentum
 
 
 def start_from(network: AlexNet, classes: tuple[str, ...], file: Path, display: Display) -> None:
