@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +114,8 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     # -- training ----------------------------------------------------------------------------------------------
     card = Card(recipe.model, data.source.classes, data.preprocess, recipe.name)
     rows: list[Row] = []
+    hopeless: list[doctor.Finding] = []
+    chart = doctor.Chart.begun(run, settings.as_args(options, recipe), _counts(data))
     balance = None
     if recipe.class_weights == "auto":
         weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
@@ -128,6 +131,9 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         weights.save(run.last, state, measured)
         if is_best:
             weights.save(run.best, state, measured)
+        if not hopeless and (finding := doctor.hopeless(chart, rows)) is not None:
+            hopeless.append(finding)  # said once
+            display.say(f"doctor, epoch {row['epoch']:.0f}: {finding.line} To stop: Ctrl-C; then: {finding.remedy}")
 
     fit(
         network,
@@ -144,6 +150,13 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     if world.leads:
         _finish(run, data, recipe, network, device, display)
     return run
+
+
+def _counts(data: Dataset) -> dict[str, dict[str, int]]:
+    """Pictures of each class in each part; a class without any is left out."""
+    parts = {"train": data.split.train, "val": data.split.val, "test": data.split.test}
+    names = data.source.classes
+    return {part: Counter(names[label] for label in data.source.labels[chosen]) for part, chosen in parts.items()}
 
 
 def _measured(row: Row) -> dict[str, Any]:
@@ -194,7 +207,7 @@ def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: t
     kept = ("epoch", "split", "n", "loss", "accuracy_top1", "interval95", *settled)
     weights.save(run.best, network.state_dict(), replace(card, measured={key: figures[key] for key in kept}))
     display.say(f"{recipe.keep} epoch, {figures['epoch']:.0f}: {verdict.line(figures)}")
-    run.write_json("vitals.json", checkup.measure(network, data, device))
+    run.write_json("vitals.json", checkup.measure(run, network, data, device))
     findings = doctor.examine(run)
     display.say(f"pictures and weights: {run.path}")
     untouched = len(parts.test) and own_validation

@@ -82,16 +82,20 @@ class Run:
                     return cls(path)
                 except FileExistsError:
                     number += 1
-        path = parent / name
-        if path.is_dir() and any(path.iterdir()) and not exist_ok:
-            raise UsageError(f"{path} exists already: choose another --name, or allow it with --exist-ok")
-        path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
+        run = cls(parent / name)
+        run.refuse_filled(exist_ok)
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
 
     def clear(self) -> None:
         """Remove what an earlier run has left here: its verdict must not stand beside new weights."""
         for file in (*_FILES, *PICTURES.values()):
             (self.path / file).unlink(missing_ok=True)
+
+    def refuse_filled(self, exist_ok: bool) -> None:
+        """Errors: UsageError when the folder is there, is not empty and `exist_ok` was not said."""
+        if self.path.is_dir() and any(self.path.iterdir()) and not exist_ok:
+            raise UsageError(f"{self.path} exists already: choose another --name, or allow it with --exist-ok")
 
     def refuse_trained(self) -> None:
         """Errors: UsageError when this is a trained run, which nothing but training may write into."""

@@ -8,6 +8,7 @@ import pytest
 
 from alexnet.doctor import AILMENTS, examine
 from alexnet.doctor.chart import Chart
+from alexnet.doctor.records import Asked
 from alexnet.errors import DataError
 from alexnet.run import Run
 from tests.doctor.conftest import Ward, rows, vitals
@@ -21,9 +22,9 @@ def test_the_loss_of_guessing() -> None:
     counts = {"train": {"a": 90, "b": 10}}
     odd = Chart("run", "args", counts=counts)
     assert odd.chance_loss == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))
-    weighted = Chart("run", "args", {"class_weights": "auto"}, counts=counts)
+    weighted = Chart("run", "args", Asked(class_weights="auto"), counts=counts)
     assert weighted.chance_loss == pytest.approx(math.log(2))
-    smooth = Chart("run", "args", {"label_smoothing": 1.0}, counts=counts)
+    smooth = Chart("run", "args", Asked(label_smoothing=1.0), counts=counts)
     assert smooth.chance_loss == pytest.approx(math.log(2))
     assert odd.chance_accuracy == 0.9
     assert Chart("run", "args").chance_loss is None

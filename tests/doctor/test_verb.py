@@ -13,10 +13,11 @@ import pytest
 from alexnet import checkup, mending, weights
 from alexnet.commands.main import main
 from alexnet.doctor import Finding, examine
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.errors import UsageError
 from alexnet.progress import Display
 from alexnet.run import Run
-from tests.doctor.conftest import Ward
+from alexnet.validation import validate
+from tests.doctor.conftest import Ward, by_colour
 
 QUIET = Display(quiet=True)
 
@@ -143,7 +144,7 @@ def test_json(lagging: Run, call: Callable[..., tuple[int, str, str]]) -> None:
     assert said.keys() == {"run", "findings", "vitals"}
     assert said["run"] == str(lagging.path)
     first = said["findings"][0]
-    assert first.keys() == {"name", "evidence", "cause", "remedy", "sure", "severity", "can_be_mended"}
+    assert first.keys() == {"name", "evidence", "cause", "remedy", "advice", "sure", "severity", "can_be_mended"}
     assert (first["name"], first["can_be_mended"]) == ("lagging statistics", True)
     assert said["vitals"] == lagging.vitals
 
@@ -160,10 +161,33 @@ def test_errors_are_one_line(lagging: Run, call: Callable[..., tuple[int, str, s
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
-    bare = copy_of(lagging, tmp_path / "bare", "vitals.json", "weights/best.safetensors")
-    with pytest.raises(ModelFileError):
-        checkup.of_run(bare, display=QUIET)
+
+
+def test_what_cannot_be_measured_is_said_and_the_rest_is_looked_at(
+    ward: Ward, call: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = ward.folder(**{"": by_colour})
+    trained = ward.train("normed", folder, epochs=1)
+    bare = copy_of(trained, tmp_path / "bare", "vitals.json", "metrics.json", "weights/best.safetensors")
     code, out, err = call(bare.path)
-    assert (code, out) == (4, "")
-    assert err.startswith("error: no weights file at ")
-    assert len(err.splitlines()) == 1
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        f"{bare.path} has no weights: what happens inside the network is not measured\n1. not finished"
+    )
+    folder.rename(folder.with_name("moved"))
+    stopped = copy_of(trained, tmp_path / "stopped", "vitals.json", "metrics.json")
+    code, out, err = call(stopped.path)
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()[:2]
+    assert first.startswith(f"what happens inside the network is not measured: {folder} does not exist")
+    assert second.startswith("1. not finished")
+    said = json.loads(call(stopped.path, "--json")[1])
+    assert said["vitals"] == {}
+    assert call(stopped.path, "--device", "cuda:99")[0] == 2
+
+
+def test_a_judged_part_is_no_training(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    judged = validate(lagging.path, device="cpu", project=tmp_path, name="val", display=QUIET)
+    code, out, err = call(judged.path)
+    assert (code, err) == (0, "")
+    assert out.endswith("has no weights: what happens inside the network is not measured\nnothing found\n")

@@ -136,7 +136,10 @@ def findings(found: "Sequence[Finding]") -> None:
         for sign in finding.evidence:
             table.add_row("   seen", _text(sign))
         table.add_row("   cause", _text(finding.cause))
-        table.add_row("   remedy", f"[bold]{_text(finding.remedy)}[/bold]")
+        if finding.remedy:
+            table.add_row("   remedy", f"[bold]{_text(finding.remedy)}[/bold]")
+        if finding.advice:
+            table.add_row("   advice", _text(finding.advice))
         _console().print(table)
 
 

@@ -22,9 +22,10 @@ from alexnet.doctor import (
 )
 from alexnet.doctor.chart import Chart
 from alexnet.doctor.finding import Finding
+from alexnet.doctor.watch import hopeless
 from alexnet.run import Run
 
-__all__ = ["AILMENTS", "Finding", "examine"]
+__all__ = ["AILMENTS", "Chart", "Finding", "examine", "hopeless"]
 
 AILMENTS = (
     divergence,
@@ -46,7 +47,7 @@ def examine(run: Run, vitals: Mapping[str, Any] | None = None) -> list[Finding]:
     """All that is found, the first being what to mend first: by how sure it is and how much it matters.
 
     `vitals` stand in for the vitals.json of a run that has none.
-    Errors: DataError for files that are damaged.
+    Errors: DataError that names the file, for damaged ones.
     """
     chart = Chart.of(run, vitals)
     found = [finding for ailment in AILMENTS if (finding := ailment.look(chart)) is not None]

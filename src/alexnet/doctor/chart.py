@@ -6,15 +6,26 @@ import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from alexnet.doctor.records import Activation, Asked, Verdict, Vitals, checked
+from alexnet.errors import DataError
 from alexnet.run import Row, Run
 
 USUAL_RATES = {"sgd": 0.01, "paper": 0.01, "adadelta": 1.0, "adamw": 1e-3}
 """Where one starts: 0.01 is the 2012 paper's (section 5), 1.0 Adadelta's own (Zeiler 2012), 0.001 Adam's."""
 BLOWN_UP = 1.5  # times the loss of chance: what no untrained network starts from and no trained one returns to
 DEAD = 0.95  # of a layer's units: hardly anything passes it
+GAP = 0.15  # accuracy; a network whose statistics are up to date differs by a few points
+FALLEN = 0.97  # of the loss of chance: what any network reaches that learns
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Pictures of each class in train, val and test; a class without any is left out."""
+
+
+def _no_pictures() -> Counts:
+    return {"train": {}, "val": {}, "test": {}}
 
 
 @dataclass(frozen=True)
@@ -25,63 +36,94 @@ class Chart:
     """The run's path, quoted for a shell."""
     args_file: str
     """args.yaml's, likewise."""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    asked: Asked = field(default_factory=Asked)
     history: tuple[Row, ...] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    vitals: Mapping[str, Any] = field(default_factory=dict)
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Pictures of each class in train, val and test."""
+    verdict: Verdict | None = None
+    vitals: Vitals | None = None
+    counts: Counts = field(default_factory=_no_pictures)
     log: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run, vitals: Mapping[str, Any] | None = None) -> "Chart":
-        """Read a run; `vitals` stand in for a vitals.json that it lacks. Errors: DataError for damaged files."""
-        metrics = run.metrics
-        rows = run.history
-        if "recalibrated_from" in metrics:  # the rows were judged with the statistics of before
-            rows = [{key: value for key, value in row.items() if not key.startswith(("val/", "m"))} for row in rows]
-        counts: dict[str, Counter[str]] = {"train": Counter(), "val": Counter(), "test": Counter()}
+        """Read a run; `vitals` stand in for a vitals.json that it lacks.
+
+        Errors: DataError that names the file, for damaged ones.
+        """
+        history = run.history
+        if any(("val/loss" in row) != ("val/acc" in row) for row in history):
+            raise DataError(f"{run.results_file} is damaged or not whole: restore it or train again")
+        counts: dict[str, Counter[str]] = {part: Counter() for part in _no_pictures()}
         for row in run.split if (run.path / "split.csv").is_file() else ():
             for part in row["split"].split("+"):
                 counts.setdefault(part, Counter())[row["label"]] += 1
-        log = run.log_file.read_text("utf-8", "replace").splitlines() if run.log_file.is_file() else []
+        metrics, inside = run.metrics, run.vitals if vitals is None else vitals
+        return replace(
+            cls.begun(run, run.args, counts),
+            history=tuple(history),
+            verdict=checked(Verdict, metrics, run.path / "metrics.json") if metrics else None,
+            vitals=checked(Vitals, inside, run.path / "vitals.json") if inside else None,
+            log=tuple(run.log_file.read_text("utf-8", "replace").splitlines() if run.log_file.is_file() else ()),
+        )
+
+    @classmethod
+    def begun(cls, run: Run, args: Mapping[str, Any], counts: Counts) -> "Chart":
+        """What is known before the first epoch: the content of args.yaml, and the pictures. Nothing is read.
+
+        Errors: DataError when `args` are not what args.yaml must hold.
+        """
         return cls(
             where=_quoted(str(run.path)),
             args_file=_quoted(str(run.args_file)),
-            args=run.args,
-            history=tuple(rows),
-            metrics=metrics,
-            vitals=run.vitals if vitals is None else vitals,
+            asked=checked(Asked, args, run.args_file),
             counts=counts,
-            log=tuple(log),
         )
 
     def retrain(self, change: str) -> str:
         """The command that trains as this run did, but for `change`."""
         return f"alexnet train --config {self.args_file} {change}"
 
+    # ---- losses ----------------------------------------------------------------------------------------------
+
     @property
     def train_loss(self) -> list[float]:
-        """Of each epoch."""
+        """Of each epoch, as the training saw its pictures: augmented, and mixed where they are."""
         return [row["train/loss"] for row in self.history]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether training pictures are mixed: their loss and accuracy are then no measure of what was learnt."""
+        return bool(self.asked.mixing.mixup or self.asked.mixing.cutmix)
+
+    @property
+    def whole_loss(self) -> list[float]:
+        """Of each epoch, on whole pictures: training's, or validation's where those were mixed; empty without one."""
+        if not self.mixed:
+            return self.train_loss
+        losses = [row["val/loss"] for row in self.history if "val/loss" in row]
+        return losses if len(losses) == len(self.history) else []
 
     @property
     def shares(self) -> dict[str, float]:
         """Of each class among the training pictures."""
-        total = sum(self.counts["train"].values()) if self.counts else 0
-        return {name: count / total for name, count in self.counts["train"].items()} if total else {}
+        total = sum(self.counts["train"].values())
+        return {name: count / total for name, count in self.counts["train"].items()}
 
     @property
     def chance_loss(self) -> float | None:
-        """The smallest training loss without looking at the pictures; ln C for C equal classes."""
+        """The smallest training loss without looking at the pictures; ln C for C equal classes.
+
+        Mixing does not change it: each of a picture's two labels is of a class as often as that class is there.
+        """
         shares = self.shares
         if len(shares) < 2:
             return None
-        smooth = float(self.args.get("label_smoothing") or 0)
+        smooth = self.asked.label_smoothing
         even = 1 / len(shares)
-        weighted = self.args.get("class_weights") == "auto"
+        weighted = self.asked.class_weights == "auto"
         expected = [even if weighted else (1 - smooth) * share + smooth * even for share in shares.values()]
         return -sum(share * math.log(share) for share in expected)
+
+    # ---- accuracies ------------------------------------------------------------------------------------------
 
     @property
     def chance_accuracy(self) -> float:
@@ -95,18 +137,30 @@ class Chart:
 
     @property
     def learnt_nothing(self) -> bool:
-        """Three epochs or more, the loss never below 97 % of chance's, the accuracy that of chance to the end."""
+        """Three epochs or more, the loss never below 97 % of chance's, the accuracy that of chance to the end.
+
+        Of mixed training pictures that is not enough: whole ones must be at chance as well.
+        """
         chance = self.chance_loss
-        if chance is None or len(self.history) < 3 or min(self.train_loss) < 0.97 * chance:
+        if chance is None or len(self.history) < 3 or min(self.train_loss) < FALLEN * chance:
             return False
-        best = self.vitals.get("batch") or self.vitals.get("evaluation")
-        inside = best is None or self.is_chance(best["accuracy"], self.vitals["pictures"])
-        return inside and self.is_chance(self.history[-1]["train/acc"], sum(self.counts["train"].values()))
+        last = self.history[-1]
+        whole: list[tuple[float, int]] = []
+        if self.vitals is not None:
+            whole.append(((self.vitals.batch or self.vitals.evaluation).accuracy, self.vitals.pictures))
+        if self.mixed and "val/acc" in last:
+            whole.append((last["val/acc"], sum(self.counts["val"].values())))
+        if self.mixed and not whole:
+            return False
+        seen = [*whole, (last["train/acc"], sum(self.counts["train"].values()))]
+        return all(self.is_chance(accuracy, pictures) for accuracy, pictures in seen)
+
+    # ---- the learning rate -----------------------------------------------------------------------------------
 
     @property
     def rate(self) -> float:
         """The learning rate at its highest; 0 if not known."""
-        return float(self.args.get("optimizer", {}).get("lr", 0))
+        return self.asked.optimizer.lr
 
     @property
     def usual_rate(self) -> float:
@@ -116,28 +170,39 @@ class Chart:
     @property
     def rule(self) -> str:
         """The optimizer's name."""
-        return str(self.args.get("optimizer", {}).get("name", ""))
+        return self.asked.optimizer.name
+
+    # ---- inside ----------------------------------------------------------------------------------------------
 
     @property
     def statistics_lag(self) -> float:
-        """Accuracy that is lost by answering with moving statistics instead of each batch's own."""
-        batch = self.vitals.get("batch")
-        return batch["accuracy"] - self.vitals["evaluation"]["accuracy"] if batch else 0.0
+        """Accuracy that is lost by answering with running statistics instead of each batch's own."""
+        if self.vitals is None or self.vitals.batch is None:
+            return 0.0
+        return self.vitals.batch.accuracy - self.vitals.evaluation.accuracy
 
     @property
-    def deadest(self) -> Mapping[str, Any] | None:
+    def lags(self) -> bool:
+        """Whether that is so much that answers, validation's too, say little of the weights."""
+        return self.statistics_lag >= GAP
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """All ReLUs and tanhs."""
+        return self.vitals.activations if self.vitals is not None else ()
+
+    @property
+    def deadest(self) -> Activation | None:
         """The ReLU with the largest share of dead units."""
-        relus = [layer for layer in self.vitals.get("activations", ()) if layer["kind"] == "relu"]
-        return max(relus, key=lambda layer: layer["dead"], default=None)
+        return max((each for each in self.activations if each.kind == "relu"), key=lambda each: each.dead, default=None)
 
     @property
-    def labels_by_lot(self) -> bool:
+    def random_labels(self) -> bool:
         """Whether pictures that look alike share their label no more often than by chance (50 pictures at least)."""
-        neighbours, pictures = self.vitals.get("neighbours"), self.vitals.get("pictures", 0)
-        if neighbours is None or pictures < 50:
+        if self.vitals is None or self.vitals.neighbours is None or self.vitals.pictures < 50:
             return False
-        chance = neighbours["chance"]
-        return bool(neighbours["accuracy"] <= chance + 2 * math.sqrt(chance * (1 - chance) / pictures))
+        chance = self.vitals.neighbours.chance
+        return self.vitals.neighbours.accuracy <= chance + 2 * math.sqrt(chance * (1 - chance) / self.vitals.pictures)
 
 
 def _quoted(path: str) -> str:

@@ -20,12 +20,14 @@ class Finding:
     cause: str
     """One sentence."""
     remedy: str
-    """A command, or what to look at."""
+    """One command to paste; empty where a person must look."""
     sure: float
     """0 to 1."""
     severity: float
     """0 to 1: how much of the network's worth it takes."""
     mend: Mend = None
+    advice: str = ""
+    """What else helps, or what to look at."""
 
     @property
     def line(self) -> str:
@@ -39,6 +41,7 @@ class Finding:
             "evidence": list(self.evidence),
             "cause": self.cause,
             "remedy": self.remedy,
+            "advice": self.advice,
             "sure": round(self.sure, 3),
             "severity": self.severity,
             "can_be_mended": self.mend is not None,

@@ -10,13 +10,13 @@ NEGLECTED = 0.5  # recall
 def look(chart: Chart) -> Finding | None:
     """More than ten to one, every class counting by its pictures."""
     counts = chart.counts["train"]
-    if len(counts) < 2 or chart.args.get("class_weights") == "auto":
+    if len(counts) < 2 or chart.asked.class_weights == "auto":
         return None
     most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
     if counts[most] <= RATIO * counts[fewest]:
         return None
-    recalls = {row["label"]: row["recall"] for row in chart.metrics.get("per_class", ())}
-    recall = recalls.get(fewest)
+    judged = chart.verdict.per_class if chart.verdict is not None else ()
+    recall = next((each.recall for each in judged if each.label == fewest), None)
     evidence = [
         f"{counts[most]:,} training pictures of {most}, {counts[fewest]:,} of {fewest} (split.csv)",
         *([f"{recall:.3f} of {fewest} is found (metrics.json)"] if recall is not None else []),

@@ -1,11 +1,28 @@
 """Stuck at chance: the loss stands where guessing would have it; four causes, told apart."""
 
+from dataclasses import dataclass
+
 from alexnet.doctor.chart import BLOWN_UP, DEAD, Chart
 from alexnet.doctor.finding import Finding, Mend, smaller_rate
 
 NAME = "stuck at chance"
 SAME_ANSWER = 0.05  # probabilities that differ by less over all pictures
 SLOW = 0.02  # of the usual rate: then it is too low, see `slow`
+WILD = 10  # times the usual rate
+INSTEAD = ((163, "notebook-flowers"), (63, "owt-bn"), (0, "notebook-mnist"))
+"""Networks whose biases start at 0, and the smallest side of pictures that each takes."""
+
+
+@dataclass(frozen=True)
+class _Why:
+    """What stands behind it: its signs, and the rest as in a Finding."""
+
+    cause: str
+    sure: float
+    signs: tuple[str, ...] = ()
+    remedy: str = ""
+    mend: Mend = None
+    advice: str = ""
 
 
 def look(chart: Chart) -> Finding | None:
@@ -14,42 +31,73 @@ def look(chart: Chart) -> Finding | None:
     if chance is None or not chart.learnt_nothing or chart.rate <= SLOW * chart.usual_rate:
         return None
     losses = chart.train_loss
+    part = "training loss on mixed pictures:" if chart.mixed else "training loss"
     evidence = [
-        f"training loss {losses[0]:.3f} in the first epoch, {min(losses):.3f} at best, {losses[-1]:.3f} in the last; "
-        f"guessing gives {chance:.3f} (results.csv, split.csv)",
+        f"{part} {losses[0]:.3f} in the first epoch, {min(losses):.3f} at best, {losses[-1]:.3f} in the "
+        f"last; guessing gives {chance:.3f} (results.csv, split.csv)",
         f"training accuracy {chart.history[-1]['train/acc']:.3f}, guessing gives {chart.chance_accuracy:.3f}",
     ]
-    sign, cause, remedy, mend, sure = _cause(chart, chance)
-    return Finding(NAME, (*evidence, *sign), cause, remedy, sure, 1.0, mend)
+    why = (
+        _too_high(chart, chance)
+        or _dead(chart)
+        or _biases(chart)
+        or _labels(chart)
+        or _rated(chart, "No sign tells why; a learning rate that is too high is the most frequent reason.", 0.5)
+    )
+    return Finding(NAME, (*evidence, *why.signs), why.cause, why.remedy, why.sure, 1.0, why.mend, why.advice)
 
 
-def _cause(chart: Chart, chance: float) -> tuple[tuple[str, ...], str, str, Mend, float]:
-    """Sign, cause, remedy and how sure; the surest signs first."""
-    rate, rule, peak = chart.rate, chart.rule, max(chart.train_loss)
-    lower = smaller_rate(chart)
-    if peak > BLOWN_UP * chance or rate > 10 * chart.usual_rate:
-        sign = f"the loss was {peak:.3g} at its highest, at a rate of {rate:g} ({rule} starts at {chart.usual_rate:g})"
-        return (sign,), "The learning rate is too high: its first steps threw the weights out.", *lower, 0.95
+def _rated(chart: Chart, cause: str, sure: float, *signs: str) -> _Why:
+    """A cause that a smaller rate mends."""
+    remedy, mend = smaller_rate(chart)
+    return _Why(cause, sure, signs, remedy, mend)
+
+
+def _too_high(chart: Chart, chance: float) -> _Why | None:
+    peak, rate, usual = max(chart.train_loss), chart.rate, chart.usual_rate
+    if peak <= BLOWN_UP * chance and rate <= WILD * usual:
+        return None
+    sign = f"the loss was {peak:.3g} at its highest, at a rate of {rate:g} ({chart.rule} starts at {usual:g})"
+    return _rated(chart, "The learning rate is too high: its first steps threw the weights out.", 0.95, sign)
+
+
+def _dead(chart: Chart) -> _Why | None:
     deadest = chart.deadest
-    if deadest is not None and deadest["dead"] >= DEAD:
-        sign = f"{deadest['name']}: {deadest['dead']:.0%} of {deadest['units']} units are never above 0 (vitals)"
-        cause = "Dead ReLUs: no picture wakes them, so neither values nor gradients pass that layer."
-        return (sign,), cause, *lower, 0.9
-    started = chart.vitals.get("biases_at_one", [])
-    if started and chart.vitals["output_spread"] < SAME_ANSWER:
-        model = chart.args["model"]
-        signs = (
-            f"{model} starts {', '.join(started)} with biases of 1 (vitals)",
-            f"over all pictures no probability moves by more than {chart.vitals['output_spread']:.2g} (vitals)",
-        )
-        cause = "Biases that start at 1 drown what small weights see: every picture gets the same answer."
-        return signs, cause, f"train another variant, such as --model notebook-flowers, not {model}", None, 0.85
-    if chart.labels_by_lot:
-        neighbours = chart.vitals["neighbours"]
-        sign = (
-            f"{neighbours['accuracy']:.3f} of the pictures have the label of the picture most like them; "
-            f"labels drawn by lot would give {neighbours['chance']:.3f} (vitals)"
-        )
-        cause = "The labels seem wrong: pictures that look alike do not share one."
-        return (sign,), cause, "look at samples.png and split.csv, and mend the labels", None, 0.75
-    return (), "No sign tells why; a learning rate that is too high is the most frequent reason.", *lower, 0.5
+    if deadest is None or deadest.dead < DEAD:
+        return None
+    sign = f"{deadest.name}: {deadest.dead:.0%} of {deadest.units} units are never above 0 (vitals)"
+    cause = "Dead ReLUs: no picture wakes them, so neither values nor gradients pass that layer."
+    return _rated(chart, cause, 0.9, sign)
+
+
+def _biases(chart: Chart) -> _Why | None:
+    vitals, model, side = chart.vitals, chart.asked.model, chart.asked.imgsz
+    fresh = chart.asked.weights is None
+    if vitals is None or not vitals.biases_at_one or not fresh or vitals.output_spread >= SAME_ANSWER:
+        return None
+    other = next(name for smallest, name in INSTEAD if side is None or side >= smallest)
+    return _Why(
+        cause="Biases that start at 1 drown what small weights see: every picture gets the same answer.",
+        sure=0.85,
+        signs=(
+            f"{model} starts {', '.join(vitals.biases_at_one)} with biases of 1 (vitals)",
+            f"over all pictures no probability moves by more than {vitals.output_spread:.2g} (vitals)",
+        ),
+        remedy=chart.retrain(f"--model {other}"),
+        advice=f"{other} starts with biases of 0",
+    )
+
+
+def _labels(chart: Chart) -> _Why | None:
+    neighbours = chart.vitals.neighbours if chart.vitals is not None else None
+    if neighbours is None or not chart.random_labels:
+        return None
+    return _Why(
+        cause="The labels seem wrong: pictures that look alike do not share one.",
+        sure=0.75,
+        signs=(
+            f"{neighbours.accuracy:.3f} of the pictures have the label of the picture most like them; "
+            f"random labels would give {neighbours.chance:.3f} (vitals)",
+        ),
+        advice="look at samples.png and split.csv, and mend the labels",
+    )

@@ -7,9 +7,9 @@ from alexnet.doctor.finding import Finding
 
 def look(chart: Chart) -> Finding | None:
     """No metrics.json, and no word of a divergence."""
-    if chart.metrics or any(SAID.search(line) for line in chart.log):
+    if chart.verdict is not None or any(SAID.search(line) for line in chart.log):
         return None
-    epochs = chart.args.get("epochs", "?")
+    epochs = chart.asked.epochs if chart.asked.epochs is not None else "?"
     return Finding(
         name="not finished",
         evidence=(f"{len(chart.history)} of {epochs} epochs (results.csv), no verdict (metrics.json)",),

@@ -2,7 +2,6 @@
 
 from alexnet.doctor.chart import Chart
 from alexnet.doctor.finding import Finding
-from alexnet.doctor.lagging import GAP
 
 NAME = "validation unlike training"
 LEARNT = 0.6  # accuracy on training pictures that is no chance; and twice chance's
@@ -33,40 +32,41 @@ def _classes(chart: Chart) -> Finding | None:
         name=NAME,
         evidence=tuple(evidence),
         cause=cause,
-        remedy="give both parts pictures of the same classes, or leave out the val folder: one is cut then",
+        remedy="",
         sure=1.0,
         severity=0.9 if unknown else min(0.9, 0.3 + wrong / len(train | val)),
+        advice="give both parts pictures of the same classes, or leave out the val folder: one is cut then",
     )
 
 
 def _mixed_up(chart: Chart) -> Finding | None:
-    metrics = chart.metrics
-    if not chart.vitals or metrics.get("split") != "val" or chart.statistics_lag >= GAP:
+    vitals, verdict = chart.vitals, chart.verdict
+    if vitals is None or verdict is None or verdict.split != "val" or chart.lags:
         return None
-    learnt, judged = chart.vitals["evaluation"]["accuracy"], metrics["accuracy_top1"]
-    if learnt < max(LEARNT, 2 * chart.chance_accuracy) or not chart.is_chance(judged, metrics["n"]):
+    learnt, judged = vitals.evaluation.accuracy, verdict.accuracy_top1
+    if learnt < max(LEARNT, 2 * chart.chance_accuracy) or not chart.is_chance(judged, verdict.n):
         return None
     evidence = [
-        f"{learnt:.3f} of {chart.vitals['pictures']} training pictures right (vitals), {judged:.3f} of "
-        f"{metrics['n']} in validation (metrics.json); guessing gives {chart.chance_accuracy:.3f}"
+        f"{learnt:.3f} of {vitals.pictures} training pictures right (vitals), {judged:.3f} of "
+        f"{verdict.n} in validation (metrics.json); guessing gives {chart.chance_accuracy:.3f}"
     ]
-    if chart.vitals.get("batch"):
-        evidence.append(f"batch norm is not the reason: {chart.vitals['batch']['accuracy']:.3f} with batch statistics")
+    if vitals.batch is not None:
+        evidence.append(f"batch norm is not the reason: {vitals.batch.accuracy:.3f} with batch statistics")
     cause = "The validation part shows other things than the training part, or its labels are mixed up."
-    if chart.labels_by_lot:
-        neighbours = chart.vitals["neighbours"]
+    if chart.random_labels and vitals.neighbours is not None:
         evidence.append(
-            f"{neighbours['accuracy']:.3f} of the training pictures have the label of the one most like them; by lot: "
-            f"{neighbours['chance']:.3f} (vitals)"
+            f"{vitals.neighbours.accuracy:.3f} of the training pictures have the label of the one most like them; "
+            f"random labels would give {vitals.neighbours.chance:.3f} (vitals)"
         )
         cause = "The labels seem wrong: they were learnt by heart and say nothing of other pictures."
     return Finding(
         name=NAME,
         evidence=tuple(evidence),
         cause=cause,
-        remedy="lay samples.png beside worst.png and the rows of predictions.csv, and mend folders or labels",
+        remedy="",
         sure=0.85,
         severity=0.9,
+        advice="lay samples.png beside worst.png and the rows of predictions.csv, and mend folders or labels",
     )
 
 

@@ -19,8 +19,9 @@ def look(chart: Chart) -> Finding | None:
         name="waiting for data",
         evidence=(f"{waited:,.0f} of {spent:,.0f} seconds of training went by waiting (results.csv)",),
         cause="Decoded pictures are read more slowly than used: the disk of the cache is slow, or memory short.",
-        remedy="set XDG_CACHE_HOME to a folder on a fast disk, or train smaller pictures: "
-        + chart.retrain(f"--imgsz {max(1, int(chart.args.get('imgsz') or 224) // 2)}"),
+        remedy="",
         sure=0.9,
         severity=0.3,
+        advice="put the cache on a fast disk: XDG_CACHE_HOME names its folder; or train smaller pictures (--imgsz), if "
+        "the network takes them",
     )

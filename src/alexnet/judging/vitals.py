@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from alexnet.data.batches import Batches
 from alexnet.judging.metrics import Tally
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet
 from alexnet.preprocess import Preprocess
 
@@ -22,25 +23,31 @@ MOSTLY = 0.95  # share of a unit's values that must be flat
 THUMB = 16  # pixels a side when pictures are compared as they are
 
 
-def measure(network: AlexNet, batches: Batches, preprocess: Preprocess) -> dict[str, Any]:
+def measure(
+    network: AlexNet, batches: Batches, preprocess: Preprocess, *, averaged_from_start: bool = True
+) -> dict[str, Any]:
     """Plain values about `network` on the pictures of `batches`: un-augmented, the central view, no dropout.
 
+    `averaged_from_start` says that the running statistics began at mean 0 and variance 1, and that each step of the
+    training, and nothing else, has been averaged in since.
+
     pictures, classes   how many
-    evaluation          accuracy and loss with the moving statistics, as in answers
+    evaluation          accuracy and loss with the running statistics, as in answers
     batch               the same pictures with each batch's own statistics, as in training; None without batch norm
-    batch_norms         of each: momentum (weight of the newest batch), steps, and the share of its start (mean 0,
-                        variance 1) that its moving statistics still hold, (1 - momentum)^steps
+    batch_norms         of each: momentum (weight of the newest batch), the steps that went in, and the share of mean 0
+                        and variance 1 that it still holds, (1 - momentum)^steps; the latter two are None where the
+                        statistics did not start there, or came about otherwise
     activations         of each ReLU and tanh: units (maps count as one), the share that is dead (never above 0) and
                         the share that is saturated (|tanh| > 0.99 nearly always)
     output_spread       the most that the probability of any class differs between two pictures
     neighbours          share of pictures whose nearest other one, pixel by pixel, has the same label; `chance` is
-                        what labels drawn by lot would give
+                        what random labels would give
     biases_at_one       layers whose biases start at 1
 
-    Activations and outputs are seen with the statistics of each batch: what moving statistics that lag do to
+    Activations and outputs are seen with the statistics of each batch: what running statistics that lag do to
     later layers is not the layers' fault. The batches should be shuffled, and as large as in training.
     """
-    norms = {name: module for name, module in network.named_modules() if _is_norm(module)}
+    norms = batch_norms(network)
     centre = replace(preprocess, views=1)
     watched = {name: _Activation(name, module) for name, module in network.named_modules() if _is_activation(module)}
     evaluation = None
@@ -62,7 +69,7 @@ def measure(network: AlexNet, batches: Batches, preprocess: Preprocess) -> dict[
         "classes": network.classes,
         "evaluation": evaluation or seen,
         "batch": seen if norms else None,
-        "batch_norms": [_held(name, norm) for name, norm in norms.items()],
+        "batch_norms": [_history(name, norm, averaged_from_start) for name, norm in norms.items()],
         "activations": [activation.figures() for activation in watched.values()],
         "output_spread": float((scores.amax(dim=0) - scores.amin(dim=0)).max()),
         "neighbours": _neighbours(batches),
@@ -107,17 +114,13 @@ class _Activation:
         }
 
 
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._BatchNorm)
-
-
 def _is_activation(module: nn.Module) -> bool:
     return isinstance(module, nn.ReLU | nn.Threshold | nn.Tanh)
 
 
 @contextmanager
 def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Put every module's mode and every moving statistic back, to the last bit."""
+    """Put every module's mode and every running statistic back, to the last bit."""
     modes = {module: module.training for module in network.modules()}
     kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
     try:
@@ -144,12 +147,13 @@ def _figures(answers: Iterator[tuple[Tensor, Tensor]]) -> dict[str, float]:
     return {"accuracy": tally.top1 / tally.count, "loss": tally.loss / tally.count}
 
 
-def _held(name: str, norm: nn.Module) -> dict[str, Any]:
-    """How much of its start a batch norm's moving statistics hold; a cumulative average holds nothing."""
-    assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
-    steps = 0 if norm.num_batches_tracked is None else int(norm.num_batches_tracked)
-    momentum = norm.momentum
-    return {"name": name, "momentum": momentum, "steps": steps, "held": (1 - momentum) ** steps if momentum else 0.0}
+def _history(name: str, norm: nn.modules.batchnorm._BatchNorm, averaged_from_start: bool) -> dict[str, Any]:
+    """How a batch norm's running statistics came about; a cumulative average (momentum None) holds no start."""
+    steps = held = None
+    if averaged_from_start and norm.momentum is not None and norm.num_batches_tracked is not None:
+        steps = int(norm.num_batches_tracked)
+        held = (1 - norm.momentum) ** steps
+    return {"name": name, "momentum": norm.momentum, "steps": steps, "held": held}
 
 
 def _neighbours(batches: Batches) -> dict[str, float]:
