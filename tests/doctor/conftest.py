@@ -1,5 +1,7 @@
 """Patients: tiny networks trained for seconds, and run directories written by hand."""
 
+import hashlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,11 +42,15 @@ def deep(norm: BatchNorm) -> Stages:
     return {"conv1": (Conv(8, 5, stride=2), ReLU(), norm), **dense, "fc6": (Dense(None),)}
 
 
+SLOW_STATISTICS = {"batch_norm_momentum": 0.001}
+"""Together with the variant "deep"."""
+
+
 STARTED_AT_ONE = Init(Fill("normal", 0.01), biases=1.0, biases_of={"fc4": 0.0})
 VARIANTS: dict[str, tuple[Stages, Init]] = {
     "plain": (convolutional(), GLOROT),
     "normed": (convolutional(BatchNorm(momentum=0.1)), GLOROT),
-    "slow-statistics": (deep(BatchNorm(momentum=0.001)), GLOROT),
+    "deep": (deep(BatchNorm(momentum=0.1)), GLOROT),
     "dead": (convolutional(), Init(Fill("glorot-uniform"), biases_of={"fc2": -20.0})),
     "bent": ({"fc1": (Dense(16), Tanh()), "fc2": (Dense(None),)}, GLOROT),
     "flat": ({"fc1": (Dense(16), Tanh()), "fc2": (Dense(None),)}, Init(Fill("normal", 3.0))),
@@ -124,6 +130,30 @@ def by_colour(colour: int, number: int) -> str:
 def colours(ward: Ward) -> Path:
     """Thirty pictures of each colour, rightly labelled."""
     return ward.folder(**{"": by_colour})
+
+
+@pytest.fixture(scope="session")
+def lagging(ward: Ward, colours: Path) -> Run:
+    """A run whose statistics hold nearly all of their start; only read by tests."""
+    return ward.train("deep", colours, **SLOW_STATISTICS)
+
+
+@pytest.fixture(scope="session")
+def healthy(ward: Ward, colours: Path) -> Run:
+    """A run that nothing is wrong with; only read by tests."""
+    return ward.train("normed", colours, epochs=8)
+
+
+def copy_of(run: Run, where: Path, *without: str) -> Run:
+    shutil.copytree(run.path, where)
+    for name in without:
+        (where / name).unlink()
+    return Run(where)
+
+
+def digests(run: Run) -> dict[str, str]:
+    files = (file for file in run.path.rglob("*") if file.is_file())
+    return {str(file.relative_to(run.path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def rows(losses: Sequence[Sequence[float]], **columns: float) -> list[Row]:

@@ -17,10 +17,19 @@ def test_a_folder_of_colours(colours_run: tuple[Path, Run]) -> None:
     assert examine(colours_run[1]) == []
 
 
-def test_batch_norm_that_keeps_up(ward: Ward, colours: Path) -> None:
-    run = ward.train("normed", colours, epochs=8)
+def test_batch_norm_that_keeps_up(healthy: Run) -> None:
+    assert examine(healthy) == []
+    assert healthy.vitals["batch_norms"][0]["held"] < 0.05
+    assert "doctor" not in healthy.log_file.read_text("utf-8")
+
+
+def test_mixed_pictures(ward: Ward, colours: Path) -> None:
+    """The training loss stays high, since mixed labels cannot be told; whole pictures are known."""
+    run = ward.train("normed", colours, epochs=8, mixing={"mixup": 1.0, "cutmix": 1.0})
+    assert run.history[-1]["train/loss"] > 0.5
+    assert run.vitals["evaluation"]["accuracy"] > 0.95
     assert examine(run) == []
-    assert run.vitals["batch_norms"][0]["held"] < 0.05
+    assert "doctor" not in run.log_file.read_text("utf-8")
 
 
 def test_relu_without_batch_norm(ward: Ward, colours: Path) -> None:

@@ -68,8 +68,8 @@ def first(run: Run) -> Finding:
 # ---- trained sick ------------------------------------------------------------------------------------------
 
 
-def test_lagging_statistics(ward: Ward, colours: Path) -> None:
-    finding = first(ward.train("slow-statistics", colours))
+def test_lagging_statistics(lagging: Run) -> None:
+    finding = first(lagging)
     assert finding.name == "lagging statistics"
     assert "momentum 0.001" in finding.evidence[1]
     assert finding.remedy.startswith("alexnet recalibrate ")
@@ -113,6 +113,10 @@ def test_dead_relus(ward: Ward, colours: Path) -> None:
     assert finding.name == "stuck at chance"
     assert finding.cause.startswith("Dead ReLUs")
     assert "relu2: 100% of 16 units" in finding.evidence[2]
+    told = [line for line in run.log_file.read_text("utf-8").splitlines() if line.startswith("doctor, epoch ")]
+    assert len(told) == 1
+    assert told[0].startswith("doctor, epoch 3: stuck at chance (50% sure): ")
+    assert told[0].endswith(f"To stop: Ctrl-C; then: alexnet train --config {run.args_file} --lr 0.0005")
 
 
 def test_biases_that_start_at_one(ward: Ward, colours: Path) -> None:
@@ -120,12 +124,12 @@ def test_biases_that_start_at_one(ward: Ward, colours: Path) -> None:
     assert finding.name == "stuck at chance"
     assert finding.cause.startswith("Biases that start at 1")
     assert "ones starts fc1, fc2, fc3 with biases of 1" in finding.evidence[2]
-    assert finding.mend is None
+    assert finding.remedy.endswith(" --model notebook-mnist")
 
 
-def test_labels_drawn_by_lot(ward: Ward) -> None:
-    lot = random.Random(0)
-    folder = ward.folder(**{"": lambda colour, number: lot.choice(NAMES)})
+def test_random_labels(ward: Ward) -> None:
+    draw = random.Random(0)
+    folder = ward.folder(**{"": lambda colour, number: draw.choice(NAMES)})
     finding = first(ward.train("plain", folder, lr=0.001))
     assert finding.name == "stuck at chance"
     assert finding.cause.startswith("The labels seem wrong")

@@ -13,6 +13,7 @@ from alexnet.judging.vitals import measure
 from alexnet.models import variants
 from alexnet.models.initial import Fill, Init
 from alexnet.models.layers import BatchNorm, Conv, Dense, Dropout, Layer, MaxPool, ReLU, Tanh, Threshold
+from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, create_model
 from alexnet.preprocess import Preprocess
 
@@ -90,6 +91,19 @@ def test_evaluation_and_batch_statistics(make: Make, batches: Batches) -> None:
             loss += float(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
     assert vitals["batch"]["accuracy"] == right / COUNT
     assert vitals["batch"]["loss"] == pytest.approx(loss / COUNT, abs=1e-5)
+
+
+def test_a_start_that_is_not_known(make: Make, batches: Batches) -> None:
+    """Statistics that came from elsewhere, and cumulative averages, hold nothing that could be told."""
+    network = make(NORMED)
+    vitals = measure(network, batches, PREPROCESS, averaged_from_start=False)
+    assert vitals["batch_norms"] == [
+        {"name": name, "momentum": 0.1, "steps": None, "held": None} for name in ("bn1", "bn2")
+    ]
+    for norm in batch_norms(network).values():
+        norm.momentum = None
+    vitals = measure(network, batches, PREPROCESS)
+    assert [(norm["momentum"], norm["held"]) for norm in vitals["batch_norms"]] == [(None, None)] * 2
 
 
 def test_dead_and_saturated_units(make: Make, batches: Batches) -> None:

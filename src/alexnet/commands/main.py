@@ -3,6 +3,7 @@
 A verb's file is imported only when it is called, so that `alexnet --help` needs neither torch nor numpy.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -12,7 +13,7 @@ import traceback
 import click
 
 from alexnet import __version__
-from alexnet.errors import AlexNetError, printable, unknown
+from alexnet.errors import AlexNetError, ResourceError, UsageError, printable, unknown
 
 VERBS = {
     "train": "Train on a named set, a folder or a CSV file; leaves a run directory.",
@@ -111,7 +112,7 @@ def main() -> None:
         code = 0
     except OSError as error:
         _tell(error, f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
-        code = 6
+        code = UsageError.exit_code if error.errno == errno.ENAMETOOLONG else ResourceError.exit_code
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

@@ -50,7 +50,8 @@ class Finding:
 
 def with_rate(chart: Chart, rate: float) -> tuple[str, Mend]:
     """The remedy that trains again at another learning rate, as a command and as it can be done."""
-    return chart.retrain(f"--lr {rate:g}"), {"lr": rate}
+    written = f"{rate:g}"
+    return chart.retrain(f"--lr {written}"), {"lr": float(written)}
 
 
 def smaller_rate(chart: Chart) -> tuple[str, Mend]:

@@ -135,9 +135,7 @@ class OriginalDropout(nn.Module):
 def batch_norms(network: nn.Module) -> dict[str, nn.modules.batchnorm._BatchNorm]:
     """The modules of `network` that keep running statistics, by name, in their order."""
     return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        name: module for name, module in network.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
     }
 
 

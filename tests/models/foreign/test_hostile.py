@@ -1,7 +1,10 @@
 """Small files that claim much, and damaged ones that look whole: each one line, quickly, with memory to spare."""
 
 import json
+import os
+import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import safetensors.torch
 import torch
 
 from alexnet import weights
+from alexnet.models import foreign
 from alexnet.models.foreign import torch_files
 from alexnet.preprocess import Preprocess
 from alexnet.weights import Card
@@ -62,11 +66,74 @@ def test_an_archive_that_was_packed_again(good: Path, tmp_path: Path, refused: R
     assert "was compressed" in refused(packed)
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packed_member_that_is_damaged(kind: int, tmp_path: Path, refused: Refused) -> None:
+    for name, member in (("a.pth", "archive/data.pkl"), ("a.keras", "config.json")):
+        with zipfile.ZipFile(tmp_path / name, "w", kind) as file:
+            file.writestr(member, np.random.default_rng(0).bytes(1000))
+        data = bytearray((tmp_path / name).read_bytes())
+        start = 30 + len(member)
+        data[start + 3 : start + 24] = b"\xff" * 21
+        (tmp_path / name).write_bytes(data)
+        assert "is damaged" in refused(tmp_path / name)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory can be bounded on Linux only")
+def test_a_small_pickle_that_grows(tmp_path: Path, refused: Refused) -> None:
+    """A text of a megabyte, encoded again and again: four gigabytes if it were let."""
+    text = b"X" + (1 << 20).to_bytes(4, "little") + b"x" * (1 << 20)
+    once = b"c_codecs\nencode\n(h\x00X\x06\0\0\0latin1tR"
+    refusal = refused(archive(tmp_path / "grows.pth", b"\x80\x02](" + text + b"q\x00" + once * 4000 + b"e."))
+    assert "MemoryError" in refusal or "is damaged" in refusal
+    slow = once.replace(b"X\x06\0\0\0latin1", b"X\x08\0\0\0punycode")
+    assert "punycode" in refused(archive(tmp_path / "slow.pth", b"\x80\x02](" + text + b"q\x00" + slow + b"e."))
+
+
+def test_tensors_that_share_what_they_hold(tmp_path: Path, refused: Refused) -> None:
+    shared = torch.zeros(1 << 20)
+    torch.save({f"conv{number}.weight": shared for number in range(50)}, tmp_path / "shared.pth")
+    assert "its tensors share what they hold" in refused(tmp_path / "shared.pth")
+
+
+def test_kinds_of_tensors_that_are_no_weights(tmp_path: Path, refused: Refused) -> None:
+    state = dict(made("notebook-mnist").state_dict())
+    with warnings.catch_warnings(action="ignore"):
+        nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.strided)
+    torch.save(state | {"conv1.bias": nested}, tmp_path / "nested.pth")
+    assert "conv1.bias" in refused(tmp_path / "nested.pth", "--model", "notebook-mnist")
+    four_bits = torch.zeros(32, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    torch.save(state | {"conv1.bias": four_bits}, tmp_path / "four.pth")
+    assert "conv1.bias" in refused(tmp_path / "four.pth", "--model", "notebook-mnist")
+
+
+def test_names_and_tables_without_end(tmp_path: Path, refused: Refused) -> None:
+    torch.save({"k" * 1_000_000: torch.zeros(2)}, tmp_path / "name.pth")
+    assert len(refused(tmp_path / "name.pth")) < 400
+    torch.save({f"t{number}": {"conv1.weight": torch.zeros(2)} for number in range(5000)}, tmp_path / "tables.pth")
+    started = time.monotonic()
+    refused(tmp_path / "tables.pth")
+    assert time.monotonic() - started < QUICK
+
+
+def test_a_configuration_without_end(tmp_path: Path, refused: Refused) -> None:
+    with zipfile.ZipFile(tmp_path / "long.keras", "w") as file:
+        file.writestr("config.json", "[" + "[],".rstrip() * 500_000 + "[]]")
+        file.writestr("model.weights.h5", b"")
+    assert "a configuration of" in refused(tmp_path / "long.keras")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_that_is_no_text(good: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.pth"))
+    odd.write_bytes(good.read_bytes())
+    assert foreign.read(odd).card.variant == "notebook-mnist"
+
+
 def test_one_flipped_bit(good: Path, tmp_path: Path, refused: Refused) -> None:
     data = bytearray(good.read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "flipped.pth").write_bytes(data)
-    assert "check sum" in refused(tmp_path / "flipped.pth")
+    assert "checksum" in refused(tmp_path / "flipped.pth")
 
 
 @pytest.mark.parametrize(

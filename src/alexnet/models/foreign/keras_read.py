@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet.errors import ModelFileError
-from alexnet.models.foreign import keras_layers
+from alexnet.models.foreign import archives, keras_layers
 from alexnet.models.foreign.pieces import Found, Kind, Piece
 from alexnet.models.network import Placed
 from alexnet.models.variants import VARIANTS, Variant
@@ -30,6 +29,7 @@ PUBLISHED = ("notebook-flowers", "notebook-mnist", "keras-blog", "illustrated")
 CHILD = Path(__file__).with_name("hdf5_child.py")
 PATIENCE, PACE = 20.0, 5e6  # seconds to start and open, bytes a second to read on the slowest of disks
 EXPANSION, FLOOR = 20, 1 << 24  # an archive that unpacks to more bytes than this was not written by Keras
+LONGEST_CONFIG = 1 << 20  # bytes; the largest of these networks needs some 20,000
 ROLES: dict[Kind, tuple[str, ...]] = {
     "conv": ("weight", "bias"),
     "fc": ("weight", "bias"),
@@ -52,12 +52,9 @@ def read_h5(path: Path) -> list[Found]:
 
 def read_keras(path: Path) -> list[Found]:
     """What a .keras archive holds. Errors: ModelFileError when it is damaged or holds anything else."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = _json(path, _member(archive, "config.json", path))
-            weights = _member(archive, "model.weights.h5", path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, LookupError) as error:
-        raise ModelFileError(f"{path} is damaged or no Keras file: {' '.join(str(error).split())}") from error
+    with archives.opened(path) as archive:
+        config = _json(path, _member(archive, "config.json", path))
+        weights = _member(archive, "model.weights.h5", path)
     described, layers = _opened(path, weights)
     pieces = tuple(_pieces(path, layers, described["ordered"]))
     return [_found("Keras .keras archive", pieces, config)]
@@ -75,6 +72,8 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
 
 
 def _json(path: Path, text: str | bytes) -> object:
+    if len(text) > LONGEST_CONFIG:
+        raise ModelFileError(f"{path} has a configuration of {len(text):,} bytes, more than these networks need")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -186,7 +186,10 @@ def _checked(file: Path, piece: Piece, role: str) -> Tensor:
     tensor = piece.tensors[role]
     if not tensor.is_floating_point():
         raise ModelFileError(f"{file}: {piece.names[role]} holds {tensor.dtype} values, floating point is expected")
-    plain = tensor.detach().to(torch.float32).contiguous()
+    try:
+        plain = tensor.detach().to(torch.float32).contiguous()
+    except (RuntimeError, NotImplementedError) as error:  # packed kinds of four bits
+        raise ModelFileError(f"{file}: {piece.names[role]} holds {tensor.dtype}, which cannot be read") from error
     if not bool(plain.isfinite().all()):
         raise ModelFileError(f"{file}: {piece.names[role]} holds NaN or infinity: the file is damaged or diverged")
     return plain

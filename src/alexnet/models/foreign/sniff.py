@@ -1,11 +1,11 @@
 """What kind of file this is, by its first bytes: the name is only a hint where the bytes say nothing."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Literal
 
 from alexnet.errors import ModelFileError
+from alexnet.models.foreign import archives
 from alexnet.weights import FORMAT
 
 Kind = Literal["ours", "safetensors", "torch", "keras", "hdf5", "npy", "caffe"]
@@ -51,20 +51,12 @@ def kind(path: Path) -> Kind:
 def _by_bytes(path: Path, start: bytes) -> Kind | None:
     for magic, at, found in MAGIC:
         if start[at:].startswith(magic):
-            return "keras" if found == "torch" and at == 0 and _holds(path, "config.json") else found
+            return "keras" if found == "torch" and at == 0 and archives.holds(path, "config.json") else found
     if path.suffix.lower() == ".safetensors" or start[8:10] == b'{"':
         return "ours" if _is_ours(path) else "safetensors"
     if path.suffix.lower() == ".caffemodel" or start.startswith(NET):
         return "caffe"
     return None
-
-
-def _holds(path: Path, member: str) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return member in archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return path.suffix == ".keras"
 
 
 def _is_ours(path: Path) -> bool:

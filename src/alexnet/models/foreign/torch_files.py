@@ -15,13 +15,15 @@ from torch import Tensor
 
 from alexnet import durable
 from alexnet.errors import ModelFileError
-from alexnet.models.foreign import names
+from alexnet.models.foreign import archives, memory, names
 from alexnet.models.foreign.pieces import Found
 from alexnet.models.variants import VARIANTS
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "weights", "params")
 """What checkpoints keep their weights under, the likeliest first; an optimizer's state stays where it is."""
-DEEPEST = 3
+DEEPEST, MOST_TABLES, LONGEST_NAME = 3, 100, 200
+CODECS = (b"punycode", b"idna")
+"""Encodings that need the square of a text's length; PyTorch's reader would apply any."""
 MAKERS = (b"bytearray", b"ctorch\nTensor\n", b"torch\x94\x8c\x06Tensor")
 """What PyTorch's reader would call with any size that a file names; no state dict needs it."""
 
@@ -62,16 +64,20 @@ def torchvision_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _loaded(path: Path) -> Any:  # noqa: ANN401 (whatever was saved)
-    archive = zipfile.is_zipfile(path)
+    archive = archives.is_archive(path)
     program = _checked_archive(path) if archive else path.read_bytes()
     if maker := next((name for name in MAKERS if name in program), None):
         raise ModelFileError(
             f"{path} asks for {maker.decode().split()[-1]}, which reserves any memory it likes: nothing was run. "
             "Save the network's state_dict() alone and give that"
         )
+    if b"_codecs" in program and (codec := next((name for name in CODECS if name in program), None)):
+        raise ModelFileError(f"{path} asks for text as {codec.decode()}, which may take for ever: nothing was run")
     try:
-        with warnings.catch_warnings(action="ignore"):  # what matters is said in one line below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+        # what matters of warnings is said in one line below; a path that is no UTF-8 is none for PyTorch's reader
+        with warnings.catch_warnings(action="ignore"), memory.bounded(path), path.open("rb") as file:
+            mapped = archive and str(path).isprintable()
+            return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a damaged or hostile file may end in any error of the language
         text = str(error)
         named = re.search(r"GLOBAL (\S+)", text)
@@ -90,25 +96,20 @@ def _checked_archive(path: Path) -> bytes:
 
     Errors: ModelFileError when they are packed, damaged, or claim more bytes than the file has.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            claimed = sum(member.file_size for member in members)
-            if claimed > 2 * path.stat().st_size:
-                raise ModelFileError(
-                    f"{path} claims to hold {claimed:,} bytes and has {path.stat().st_size:,}: not opened"
-                )
-            numbers = (member for member in members if "/data/" in member.filename)
-            if packed := next((member for member in numbers if member.compress_type != zipfile.ZIP_STORED), None):
-                raise ModelFileError(
-                    f"{path} was compressed ({packed.filename}), which PyTorch cannot read: store it as it is"
-                )
-            if (damaged := archive.testzip()) is not None:
-                raise ModelFileError(f"{path} is damaged: the check sum of {damaged} is wrong")
-            pickles = [member for member in members if member.filename.endswith("data.pkl")]
-            return b"".join(archive.read(member) for member in pickles)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise ModelFileError(f"{path} is damaged: {error}") from error
+    with archives.opened(path) as archive:
+        members = archive.infolist()
+        claimed = sum(member.file_size for member in members)
+        if claimed > 2 * path.stat().st_size:
+            raise ModelFileError(f"{path} claims to hold {claimed:,} bytes and has {path.stat().st_size:,}: not opened")
+        numbers = (member for member in members if "/data/" in member.filename)
+        if packed := next((member for member in numbers if member.compress_type != zipfile.ZIP_STORED), None):
+            raise ModelFileError(
+                f"{path} was compressed ({packed.filename}), which PyTorch cannot read: store it as it is"
+            )
+        if (damaged := archive.testzip()) is not None:
+            raise ModelFileError(f"{path} is damaged: the checksum of {damaged} is wrong")
+        pickles = [member for member in members if member.filename.endswith("data.pkl")]
+        return b"".join(archive.read(member) for member in pickles)
 
 
 def _tables(path: Path, content: object) -> dict[str, Mapping[str, Tensor]]:
@@ -120,14 +121,22 @@ def _tables(path: Path, content: object) -> dict[str, Mapping[str, Tensor]]:
     _search(content, "", DEEPEST, tables, set())
     if not tables:
         raise ModelFileError(f"{path} holds no table of named tensors ({type(content).__name__}): give a state_dict()")
+    room = path.stat().st_size
+    for where, table in tables.items():
+        claimed = sum(tensor.numel() * tensor.element_size() for tensor in table.values())
+        if claimed > room:
+            named = f" under {where.rstrip('.')!r}" if where else ""
+            raise ModelFileError(
+                f"{path} shows {claimed:,} bytes of numbers{named} and has {room:,}: its tensors share what they hold"
+            )
     return tables
 
 
 def _search(content: object, where: str, depth: int, tables: dict[str, Mapping[str, Tensor]], seen: set[int]) -> None:
-    if not isinstance(content, Mapping) or depth == 0 or id(content) in seen:
+    if not isinstance(content, Mapping) or depth == 0 or id(content) in seen or len(tables) == MOST_TABLES:
         return
     seen.add(id(content))
-    named = {key: value for key, value in content.items() if isinstance(key, str)}
+    named = {key: value for key, value in content.items() if isinstance(key, str) and len(key) <= LONGEST_NAME}
     table = {key: value for key, value in named.items() if isinstance(value, Tensor) and _is_plain(value)}
     if table:
         tables[where] = table
@@ -138,6 +147,6 @@ def _search(content: object, where: str, depth: int, tables: dict[str, Mapping[s
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor's numbers are all there: not sparse, quantised, without data, or one number over and over."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return False
     return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
