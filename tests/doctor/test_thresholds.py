@@ -69,9 +69,19 @@ def test_three_times_the_loss_of_guessing(losses: Sequence[float], ill: bool) ->
     assert (finding is not None) == ill
 
 
-@pytest.mark.parametrize(("rate", "smaller"), [(0.1, "0.001"), (0.002, "0.0002")])
-def test_a_smaller_rate_is_a_tenth_or_the_usual_one(rate: float, smaller: str) -> None:
-    finding = divergence.look(chart([(9, 0.1, 9, 0.1)] * 3, at_rate(rate)))
+@pytest.mark.parametrize(
+    ("rule", "rate", "smaller"),
+    [
+        ("adamw", 0.002, "0.0002"),
+        ("adamw", 0.1, "0.001"),
+        ("sgd", 1.0, "0.01"),
+        ("paper", 1.0, "0.01"),
+        ("adadelta", 50.0, "1"),
+        ("another", 1.0, "0.01"),
+    ],
+)
+def test_a_smaller_rate_is_a_tenth_or_the_usual_one(rule: str, rate: float, smaller: str) -> None:
+    finding = divergence.look(chart([(9, 0.1, 9, 0.1)] * 3, {"optimizer": {"name": rule, "lr": rate}}))
     assert finding is not None
     assert finding.remedy == f"alexnet train --config args.yaml --lr {smaller}"
     assert finding.mend == {"lr": float(smaller)}
@@ -310,7 +320,9 @@ def test_classes_that_one_part_lacks(train: Sequence[int], val: Sequence[int], s
 # ---- leak --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "of", "ill"), [(9, 1000, False), (10, 1000, True), (0, 0, False), (1, 50, True)])
+@pytest.mark.parametrize(
+    ("count", "of", "ill"), [(99, 10_000, False), (100, 10_000, True), (0, 0, False), (1, 50, True)]
+)
 def test_the_same_picture_once_in_a_hundred(count: int, of: int, ill: bool) -> None:
     finding = leak.look(chart(twins={"count": count, "of": of, "pairs": []}))
     assert (finding is not None) == ill
@@ -357,6 +369,15 @@ def test_a_validation_loss_that_rises(healthy: dict[str, Any], ill: dict[str, An
     assert finding.severity == 0.4
 
 
+@pytest.mark.parametrize("dip", [-1, -2])
+def test_a_validation_loss_that_comes_down_again(dip: int) -> None:
+    ill = chart([(1.0, 0.6, 1.0, 0.7), *[(0.5, 0.9, 1.5, 0.7)] * 4])
+    assert overfitting.look(ill) is not None
+    table = [dict(row) for row in ill.history]
+    table[dip]["val/loss"] = 1.05
+    assert overfitting.look(replace(ill, history=tuple(table))) is None
+
+
 def test_over_fitting_weighs_more_where_the_last_epoch_is_kept() -> None:
     finding = rising(given={"keep": "last"})
     assert finding is not None
@@ -390,6 +411,12 @@ def test_what_has_not_been_tried_against_over_fitting(given: dict[str, Any], cha
     finding = rising(given=given, evaluation={"accuracy": 0.99})
     assert finding is not None
     assert finding.remedy == f"alexnet train --config args.yaml {change}"
+
+
+def test_patience_of_a_fifth_of_the_run() -> None:
+    finding = rising(after=13, before=6, given={**MOVED, **MIXED}, evaluation={"accuracy": 0.99})
+    assert finding is not None
+    assert finding.remedy.endswith("--patience 4")
 
 
 def test_no_mirrored_digits() -> None:
