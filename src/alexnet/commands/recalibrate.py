@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Measure RUN's batch-norm statistics on its training pictures; no weight is touched.
 
-    A training leaves moving averages behind that lag: with few steps, a network that learnt well answers at chance.
+    A training leaves running statistics behind that lag: with few steps, a network that learnt well answers at chance.
     RUN stays as it is; the new run's path is printed last.
     """
     from alexnet.recalibration import recalibrate
