@@ -140,6 +140,11 @@ def relu(share: float) -> dict[str, Any]:
         ("Dead ReLUs", relu(0.94), relu(0.95)),
         ("Biases that start at 1", ONES | {"output_spread": 0.051}, ONES),
         ("Biases that start at 1", ONES | {"args": {"weights": "elsewhere"}}, ONES),
+        (
+            "Biases that start at 1",
+            ONES | {"verdict": {"temperature": 1.03}},
+            ONES | {"verdict": {"temperature": 0.97}},
+        ),
         ("The labels seem wrong", {"neighbours": {"accuracy": 0.127, "chance": 0.1}}, RANDOM),
         ("The labels seem wrong", RANDOM | {"pictures": 49}, RANDOM | {"pictures": 50}),
     ],

@@ -93,6 +93,8 @@ class Verdict(Record):
     per_class: tuple[OneClass, ...] = ()
     statistics_over: int | None = None
     """Pictures on which batch norm's statistics were measured anew; None: they are the training's."""
+    temperature: float = 1.0
+    """What the logits were divided by after the training."""
 
 
 # ---- vitals.json (see `judging.vitals.measure`) ------------------------------------------------------------

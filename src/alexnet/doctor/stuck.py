@@ -73,7 +73,10 @@ def _dead(chart: Chart) -> _Why | None:
 def _biases(chart: Chart) -> _Why | None:
     vitals, model, side = chart.vitals, chart.asked.model, chart.asked.imgsz
     fresh = chart.asked.weights is None
-    if vitals is None or not vitals.biases_at_one or not fresh or vitals.output_spread >= SAME_ANSWER:
+    if vitals is None or not vitals.biases_at_one or not fresh:
+        return None
+    warm = chart.verdict.temperature if chart.verdict is not None else 1.0  # it narrows small differences in proportion
+    if vitals.output_spread * warm >= SAME_ANSWER:
         return None
     other = next(name for smallest, name in INSTEAD if side is None or side >= smallest)
     return _Why(
