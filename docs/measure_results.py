@@ -39,10 +39,22 @@ class Row:
         return " ".join(f"alexnet train {self.data} {self.options}".split())
 
 
+SHORT = "--val-split 0.25 --epochs 40"
+
 ROWS = {
     "digits": Row("results", "digits"),
-    "mnist": Row("results", "mnist", "--val-split 0"),
-    "flowers17": Row("results", "flowers17", "--val-split 0"),
+    "mnist": Row("results", "mnist"),
+    "flowers17": Row("results", "flowers17"),
+    "flowers17-plain": Row(
+        "flowers17", "flowers17", f"{SHORT} --set augment.crop_area=[0.35,1.0] --set mixing.mixup=0", (0,), "val"
+    ),
+    "flowers17-mixup": Row(
+        "flowers17", "flowers17", f"{SHORT} --set augment.crop_area=[0.25,1.0] --set mixing.mixup=0.2", (0,), "val"
+    ),
+    "mnist-plain": Row("mnist", "mnist", "", (0,), "val"),
+    "mnist-average": Row("mnist", "mnist", "--set average=0.998", (0,), "val"),
+    "mnist-elastic-5": Row("mnist", "mnist", "--set augment.elastic=0.05 --set average=0.998 --lr 0.004", (0,), "val"),
+    "mnist-elastic-8": Row("mnist", "mnist", "--set augment.elastic=0.08 --set average=0.998 --lr 0.004", (0,), "val"),
 }
 
 
