@@ -1,6 +1,10 @@
 """What many tests need: small made-up pictures, a cache of their own, the real data sets where they are."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the processors: each takes one, as do the children it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+LARGEST = 8192  # pixels: a larger side would ask for gigabytes a picture
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as Pillow's "L"
 
 
@@ -45,13 +46,13 @@ class Preprocess:
         counts = (self.size, self.resize_to, self.channels, self.views)
         if not all(type(number) is int for number in counts) or self.channels not in (1, 3):
             raise ValueError(f"size, resize_to, channels and views {counts} are not what they may be")
-        if not 1 <= self.size <= self.resize_to <= 65_536 or self.views not in (1, 2, 10):
+        if not 1 <= self.size <= self.resize_to <= LARGEST or self.views not in (1, 2, 10):
             raise ValueError(f"size {self.size}, resize_to {self.resize_to}, views {self.views} do not go together")
         if self.resize not in ("squash", "crop"):
             raise ValueError(f"resize rule {self.resize!r} is neither squash nor crop")
         for name in ("mean", "std"):
             values = getattr(self, name)
-            numbers = all(isinstance(value, float | int) and math.isfinite(value) for value in values)
+            numbers = all(type(value) in (float, int) and math.isfinite(value) for value in values)
             if len(values) not in (1, self.channels) or not numbers or (name == "std" and min(values) <= 0):
                 raise ValueError(f"{name} {values} does not fit {self.channels} channels")
 

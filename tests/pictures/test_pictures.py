@@ -8,12 +8,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from alexnet import pictures
 from alexnet.errors import DataError
+from alexnet.judging.calibration import calibration
 from alexnet.judging.evaluate import PREDICTION_COLUMNS
-from alexnet.pictures import confusion, curves, grids, style
+from alexnet.pictures import confusion, curves, grids, rates, reliability, style
 from alexnet.run import PICTURES, Run
 
 EPOCHS, BEST, COUNT = 4, 3, 30
@@ -60,6 +62,7 @@ def made(path: Path, names: list[str] | None = None, *, validated: bool = True, 
             "n": COUNT,
             "accuracy_top1": float((labels == predicted).mean()),
             "interval95": [0.5, 0.9],
+            **calibration(np.full(COUNT, 0.9, dtype=np.float32), labels == predicted).figures(),
             "confusion_matrix": matrix.tolist(),
         },
     )
@@ -202,3 +205,22 @@ def test_before_and_after() -> None:
     figure = grids.before_and_after(pixels, pixels[:, :4, :4], ["x"] * 25, ["x, y"] * 25, "heading")
     assert len(figure.subfigs) == 2
     assert [len(half.axes) for half in figure.subfigs] == [25, 25]
+
+
+def test_reliability_shows_each_bins_accuracy_and_count(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    figure = reliability.diagram(run)
+    assert figure is not None
+    above, below = figure.axes
+    accuracy = run.metrics["accuracy_top1"]
+    heights = [[bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)] for axes in (above, below)]
+    assert heights == [[pytest.approx(accuracy)], [COUNT]], "all scores are 0.9"
+    assert f"calibration error {abs(accuracy - 0.9):.3f}" in above.get_title()
+    assert reliability.diagram(Run(tmp_path / "nothing")) is None
+
+
+def test_a_sweep_marks_the_rate_it_suggests() -> None:
+    figure = rates.sweep([1e-3, 1e-2, 1e-1], [2.0, 1.0, 3.0], [2.0, 1.5, 2.5], 5e-3, "some network")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert any(line.get_label() == "falls fastest: 0.005" for line in axes.lines)

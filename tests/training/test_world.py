@@ -29,7 +29,18 @@ def test_half_a_set_of_variables_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous was tried on Linux only")
 def test_two_processes_write_one_run_and_judge_every_picture_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29577"]
-    options = ["--epochs", "2", "--project", str(tmp_path), "--name", "two", "--no-amp", "--quiet"]
+    options = [
+        "--epochs",
+        "2",
+        "--project",
+        str(tmp_path),
+        "--name",
+        "two",
+        "--no-amp",
+        "--quiet",
+        "--set",
+        "temperature=1",
+    ]
     done = subprocess.run(
         [*command, "-m", "alexnet", "train", *options], capture_output=True, text=True, timeout=240, check=False
     )

@@ -159,6 +159,27 @@ def test_a_million_short_runs_of_numbers(tmp_path: Path, refused: Refused) -> No
     assert time.monotonic() - started < QUICK
 
 
+def test_layers_of_caffe_that_are_none(tmp_path: Path, refused: Refused) -> None:
+    number = field(7, field(1, b"")) + field(5, b"\0" * 4)
+    scalars = b"".join(
+        field(100, field(1, b"c%d" % n) + field(2, kind) + field(7, field(7, b"") + field(5, b"\0" * 4)))
+        for n, kind in enumerate([b"Convolution"] * 5 + [b"InnerProduct"] * 3)
+    )
+    (tmp_path / "scalars.caffemodel").write_bytes(scalars)
+    assert "scalars.caffemodel" in refused(tmp_path / "scalars.caffemodel")
+    many = field(100, field(1, b"n" * 100_000) + field(2, b"Convolution") + field(7, number) * 2000)
+    (tmp_path / "many.caffemodel").write_bytes(many)
+    assert "has a name of 100,000 characters and 2,000 blobs" in refused(tmp_path / "many.caffemodel")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float16, torch.int8])
+def test_our_own_files_hold_float32(dtype: torch.dtype, tmp_path: Path, refused: Refused) -> None:
+    state = made("notebook-mnist").state_dict()
+    state["fc3.weight"] = state["fc3.weight"].to(dtype)
+    weights.save(tmp_path / "eight.safetensors", state, card_of())
+    assert f"fc3.weight holds {dtype}, float32 is expected" in refused(tmp_path / "eight.safetensors")
+
+
 def test_tensors_that_are_too_many_together(tmp_path: Path, refused: Refused) -> None:
     with h5py.File(tmp_path / "many.weights.h5", "w") as file:
         layers = file.create_group("layers")

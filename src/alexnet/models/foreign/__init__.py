@@ -14,7 +14,7 @@ from torch import Tensor
 from alexnet import weights
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import variants
-from alexnet.models.foreign import caffe, keras_read, known, npy, sniff, torch_files
+from alexnet.models.foreign import caffe, keras_read, known, memory, npy, sniff, torch_files
 from alexnet.models.foreign.match import Matched, match
 from alexnet.models.foreign.pieces import Found
 from alexnet.models.network import AlexNet
@@ -63,7 +63,7 @@ def read(file: Path, model: str | None = None) -> Matched:
     """
     kind = sniff.kind(file)
     if kind != "ours":
-        return match(file, _READERS[kind](file), model)
+        return match(file, _readings(file, kind), model)
     state, card = weights.load(file)
     if model not in (None, card.variant):
         raise ModelFileError(f"{file} holds {card.variant}, not {model}: use --model {card.variant}")
@@ -74,6 +74,17 @@ def read(file: Path, model: str | None = None) -> Matched:
 def load_card(file: Path, model: str | None = None) -> Card:
     """The card alone. Errors: as `read`."""
     return weights.load_card(file) if sniff.kind(file) == "ours" else read(file, model).card
+
+
+def _readings(file: Path, kind: sniff.Kind) -> list[Found]:
+    try:
+        with memory.bounded(file):
+            return _READERS[kind](file)
+    except MemoryError as error:
+        size = file.stat().st_size
+        raise ModelFileError(
+            f"{file} takes far more memory than its {size:,} bytes explain, or there is: not read"
+        ) from error
 
 
 def _refuse_lies(file: Path, state: dict[str, Tensor], card: Card) -> None:
@@ -87,5 +98,7 @@ def _refuse_lies(file: Path, state: dict[str, Tensor], card: Card) -> None:
         raise ModelFileError(f"{file} cannot be used by this version: {error}") from error
     network.refuse_misfits(state, file)
     for name, tensor in state.items():
+        if tensor.dtype not in (torch.float32, torch.int64):
+            raise ModelFileError(f"{file}: {name} holds {tensor.dtype}, float32 is expected")
         if not bool(tensor.isfinite().all()):
             raise ModelFileError(f"{file}: {name} holds NaN or infinity: the file is damaged or diverged")

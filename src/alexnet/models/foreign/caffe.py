@@ -24,7 +24,7 @@ OLD = {1: "oldest", 4: "name", 5: "type", 6: "blobs"}
 """V1LayerParameter; field 1 holds a layer of the form before that."""
 OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 17: "Pooling"}
 """V1LayerParameter.LayerType, as far as it matters here; batch norm came later."""
-MOST_SIDES = 8
+MOST_SIDES, MOST_BLOBS, LONGEST_NAME = 8, 8, 200
 BLOB = {1: "legacy", 2: "legacy", 3: "legacy", 4: "legacy", 5: "data", 7: "shape", 8: "double_data"}
 
 
@@ -71,6 +71,8 @@ def _layer(message: memoryview, meaning: dict[int, str]) -> Layer:
             blobs.append(_blob(field.message()))
         elif what == "oldest":
             raise WireError("it has Caffe's form of 2013: bring it up to date with Caffe's upgrade_net_proto_binary")
+    if len(name) > LONGEST_NAME or len(blobs) > MOST_BLOBS:
+        raise WireError(f"a layer has a name of {len(name):,} characters and {len(blobs):,} blobs")
     return Layer(name, kind, tuple(blobs))
 
 

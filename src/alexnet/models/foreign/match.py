@@ -159,7 +159,7 @@ def _sizes(found: Found, variant: Variant) -> tuple[int, Shape]:
     channels, side, _ = variant.input
     if kernels and len(kernels[0]) == 4 and kernels[0][1] in (1, 3):
         channels = kernels[0][1]
-    classes = heads[last][0] if last < len(heads) else variant.classes
+    classes = heads[last][0] if last < len(heads) and heads[last] else variant.classes
     side = found.size or side
     return max(classes, 1), (channels, side, side)
 

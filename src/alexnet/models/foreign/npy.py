@@ -81,7 +81,10 @@ def _piece(path: Path, name: str, content: object) -> Piece:
     turned = {"weight": arrays["weights"].transpose(axes)}
     if "biases" in arrays:
         turned["bias"] = arrays["biases"]
-    tensors = {role: torch.from_numpy(array.astype(np.float32, order="C")) for role, array in turned.items()}
+    if odd := next((array.dtype for array in turned.values() if array.dtype.kind != "f"), None):
+        raise ModelFileError(f"{path}: {name} holds {odd} values, floating point is expected")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        tensors = {role: torch.from_numpy(array.astype(np.float32, order="C")) for role, array in turned.items()}
     names = {role: f"{name} {key}" for key, role in ROLES.items()}
     return Piece(name, "conv" if kind == 4 else "fc", tensors, names)
 
