@@ -5,7 +5,10 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the processors: each takes one, as do the children it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import json
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from alexnet.commands.main import main
 from alexnet.progress import Display
 from alexnet.run import Run
 
@@ -27,6 +31,49 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     base = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setattr("alexnet.download.cache_folder", lambda: base)
     monkeypatch.setattr("alexnet.dataset.cache_folder", lambda: base)
+
+
+@dataclass
+class Result:
+    """What a command left: its exit code, and all it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        assert "Traceback" not in self.err
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """The command's own entry point, in an empty folder and in this process (importing torch anew takes seconds)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALEXNET_DEBUG", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["alexnet", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return Result(left.value.code, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -5,62 +5,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 import alexnet
-from alexnet.commands.main import VERBS, cli, main
+from alexnet.commands.main import VERBS, cli
 from alexnet.models.published import PUBLISHED
 from alexnet.models.variants import VARIANTS
 from alexnet.run import Run
+from tests.conftest import Call, Result
 
 Colours = tuple[Path, Run]
 FAST = ("--device", "cpu", "--no-amp")
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> str:
-        """The one line on standard error."""
-        assert "Traceback" not in self.err
-        lines = self.err.strip().splitlines()
-        assert len(lines) == 1, self.err
-        return lines[0]
-
-
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """The command's own entry point, in this process (importing torch anew for every case would take minutes)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALEXNET_DEBUG", raising=False)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["alexnet", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return Result(left.value.code, said.out, said.err)
-
-    return run
 
 
 def installed(*arguments: str, cwd: Path) -> Result:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,25 @@ from typing import Any
 import pytest
 
 from alexnet import checkup, mending, weights
-from alexnet.commands.main import main
 from alexnet.doctor import Finding, examine
 from alexnet.errors import UsageError
 from alexnet.progress import Display
 from alexnet.run import Run
 from alexnet.validation import validate
+from tests.conftest import Call
 from tests.doctor.conftest import Ward, by_colour, copy_of, digests
 
 QUIET = Display(quiet=True)
+Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
-    """The command's own entry point: exit code, standard output, standard error."""
-    monkeypatch.setenv("NO_COLOR", "1")
+def ask(call: Call) -> Ask:
+    """`alexnet doctor`: exit code, standard output, standard error."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["alexnet", "doctor", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, said.out, said.err
+        said = call("doctor", *arguments)
+        return said.code, said.out, said.err
 
     return run
 
@@ -45,10 +39,10 @@ def test_training_says_the_first_finding(lagging: Run) -> None:
     assert told[0].endswith(f"More: alexnet doctor {lagging.path}")
 
 
-def test_fix_recalibrates(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_fix_recalibrates(lagging: Run, ask: Ask, tmp_path: Path) -> None:
     patient = copy_of(lagging, tmp_path / "patient")
     before = digests(patient)
-    code, out, err = call(patient.path, "--fix", "--device", "cpu")
+    code, out, err = ask(patient.path, "--fix", "--device", "cpu")
     assert (code, err) == (0, "")
     assert "1. lagging statistics (" in out
     new = Run(out.strip().splitlines()[-1])
@@ -65,11 +59,9 @@ def test_fix_recalibrates(lagging: Run, call: Callable[..., tuple[int, str, str]
     assert all((made[name] == tensor).all() for name, tensor in old.items() if name.endswith((".weight", ".bias")))
 
 
-def test_fix_trains_again_at_a_better_rate(
-    ward: Ward, colours: Path, call: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_fix_trains_again_at_a_better_rate(ward: Ward, colours: Path, ask: Ask) -> None:
     slow = ward.train("plain", colours, lr=1e-8)
-    code, out, _ = call(slow.path, "--fix", "--device", "cpu")
+    code, out, _ = ask(slow.path, "--fix", "--device", "cpu")
     assert code == 0
     new = Run(out.strip().splitlines()[-1])
     assert new.path.name == f"{slow.path.name}-mended"
@@ -80,9 +72,9 @@ def test_fix_trains_again_at_a_better_rate(
     assert f"after:  val accuracy {new.metrics['accuracy_top1']:.4f}" in out
 
 
-def test_fix_after_a_divergence(ward: Ward, colours: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+def test_fix_after_a_divergence(ward: Ward, colours: Path, ask: Ask) -> None:
     broken = ward.train("plain", colours, optimizer={"name": "sgd", "lr": 1e20})
-    code, out, _ = call(broken.path, "--fix", "--json", "--device", "cpu")
+    code, out, _ = ask(broken.path, "--fix", "--json", "--device", "cpu")
     assert code == 0
     fixed = json.loads(out)["fixed"]
     assert fixed["before"] == {}
@@ -90,20 +82,20 @@ def test_fix_after_a_divergence(ward: Ward, colours: Path, call: Callable[..., t
     assert fixed["after"]["accuracy_top1"] == Run(fixed["run"]).metrics["accuracy_top1"]
 
 
-def test_what_needs_a_person(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_what_needs_a_person(lagging: Run, ask: Ask, tmp_path: Path) -> None:
     finding = Finding("over-fitting", ("seen",), "why", "look", 0.5, 0.5)
     with pytest.raises(UsageError, match="over-fitting cannot be mended automatically: look"):
         mending.mend(lagging, finding, display=QUIET)
     stopped = copy_of(lagging, tmp_path / "stopped", "metrics.json", "vitals.json", "results.csv")
     shutil.rmtree(stopped.path / "weights")
-    code, out, _ = call(stopped.path, "--fix")
+    code, out, _ = ask(stopped.path, "--fix")
     assert code == 0
     assert out.strip().splitlines()[-1] == "not finished cannot be mended automatically"
     assert [path.name for path in tmp_path.iterdir()] == ["stopped"]
 
 
-def test_json(lagging: Run, call: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, _ = call(lagging.path, "--json")
+def test_json(lagging: Run, ask: Ask) -> None:
+    code, out, _ = ask(lagging.path, "--json")
     said: dict[str, Any] = json.loads(out)
     assert code == 0
     assert said.keys() == {"run", "findings", "vitals"}
@@ -114,44 +106,42 @@ def test_json(lagging: Run, call: Callable[..., tuple[int, str, str]]) -> None:
     assert said["vitals"] == lagging.vitals
 
 
-def test_nothing_found(healthy: Run, call: Callable[..., tuple[int, str, str]]) -> None:
-    assert call(healthy.path) == (0, "nothing found\n", "")
-    assert call(healthy.path, "--fix")[1] == "nothing found\nnothing to mend\n"
-    assert json.loads(call(healthy.path, "--json")[1])["findings"] == []
+def test_nothing_found(healthy: Run, ask: Ask) -> None:
+    assert ask(healthy.path) == (0, "nothing found\n", "")
+    assert ask(healthy.path, "--fix")[1] == "nothing found\nnothing to mend\n"
+    assert json.loads(ask(healthy.path, "--json")[1])["findings"] == []
 
 
-def test_errors_are_one_line(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    code, out, err = call(tmp_path / "nowhere")
+def test_errors_are_one_line(lagging: Run, ask: Ask, tmp_path: Path) -> None:
+    code, out, err = ask(tmp_path / "nowhere")
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
 
 
-def test_what_cannot_be_measured_is_said_and_the_rest_is_looked_at(
-    ward: Ward, call: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_what_cannot_be_measured_is_said_and_the_rest_is_looked_at(ward: Ward, ask: Ask, tmp_path: Path) -> None:
     folder = ward.folder(**{"": by_colour})
     trained = ward.train("plain", folder, epochs=1)
     bare = copy_of(trained, tmp_path / "bare", "vitals.json", "metrics.json", "weights/best.safetensors")
-    code, out, err = call(bare.path)
+    code, out, err = ask(bare.path)
     assert (code, err) == (0, "")
     assert out.startswith(
         f"{bare.path} has no weights: what happens inside the network is not measured\n1. not finished"
     )
     folder.rename(folder.with_name("moved"))
     stopped = copy_of(trained, tmp_path / "stopped", "vitals.json", "metrics.json")
-    code, out, err = call(stopped.path)
+    code, out, err = ask(stopped.path)
     assert (code, err) == (0, "")
     first, second = out.splitlines()[:2]
     assert first.startswith(f"what happens inside the network is not measured: {folder} does not exist")
     assert second.startswith("1. not finished")
-    said = json.loads(call(stopped.path, "--json")[1])
+    said = json.loads(ask(stopped.path, "--json")[1])
     assert said["vitals"] == {}
-    assert call(stopped.path, "--device", "cuda:99")[0] == 2
+    assert ask(stopped.path, "--device", "cuda:99")[0] == 2
 
 
-def test_a_judged_part_is_no_training(lagging: Run, call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_a_judged_part_is_no_training(lagging: Run, ask: Ask, tmp_path: Path) -> None:
     judged = validate(lagging.path, device="cpu", project=tmp_path, name="val", display=QUIET)
-    code, out, err = call(judged.path)
+    code, out, err = ask(judged.path)
     assert (code, err) == (0, "")
     assert out.endswith("has no weights: what happens inside the network is not measured\nnothing found\n")

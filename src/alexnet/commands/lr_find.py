@@ -10,17 +10,13 @@ from alexnet.commands import options
 
 @click.command("lr-find")
 @click.argument("data", default="digits")
-@click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
-@click.option("--recipe", metavar="NAME", help="modern (default), notebook, paper, caffe, owt or torchvision.")
-@click.option(
-    "--set", "assignments", metavar="FIELD=VALUE", multiple=True, help="Any recipe field, such as optimizer.name=sgd."
-)
+@options.model
+@options.recipe
+@options.assignments
 @click.option("--batch-size", "--batch", "-b", type=int, help="Pictures a step.")
-@click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
-@click.option(
-    "--weights", metavar="RUN", help="Start from a run, a file of weights (other programs' too), 'torchvision'."
-)
-@click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
+@options.imgsz
+@options.weights
+@options.freeze
 @click.option("--lowest", type=click.FloatRange(min=0, min_open=True), default=1e-6, show_default=True)
 @click.option("--highest", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
 @click.option(

@@ -12,6 +12,20 @@ from alexnet.progress import Display
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON alone on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 verbose = click.option("--verbose", "-v", is_flag=True, help="Print more.")
+model = click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
+recipe = click.option(
+    "--recipe",
+    metavar="NAME",
+    help="modern (default), notebook, paper, caffe, owt or torchvision; see docs/recipes.md.",
+)
+assignments = click.option(
+    "--set", "assignments", metavar="FIELD=VALUE", multiple=True, help="Any recipe field, such as optimizer.lr=0.02."
+)
+imgsz = click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
+weights = click.option(
+    "--weights", metavar="RUN", help="Start from a run, a file of weights (other programs' too) or 'torchvision'."
+)
+freeze = click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
 device = click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 amp = click.option("--amp/--no-amp", default=None, help="bf16 on or off.")
 data_dir = click.option(

@@ -15,16 +15,10 @@ from alexnet.commands import options
     type=click.Path(path_type=Path, dir_okay=False),
     help="The picture [runs/preview/exp/preview.png].",
 )
-@click.option("--model", "-m", "--arch", metavar="NAME", help="Variant.")
-@click.option("--recipe", metavar="NAME", help="modern (default), notebook, paper, caffe, owt or torchvision.")
-@click.option(
-    "--set",
-    "assignments",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Any recipe field, such as augment.rotate=30.",
-)
-@click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
+@options.model
+@options.recipe
+@options.assignments
+@options.imgsz
 @options.data_dir
 @options.protocol
 @click.option("--seed", type=int, help="Which random pictures and changes.")

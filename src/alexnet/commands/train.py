@@ -10,33 +10,25 @@ from alexnet.commands import options
 
 @click.command("train")
 @click.argument("data", default=None, required=False)
-@click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; see 'alexnet models'.")
-@click.option("--recipe", metavar="NAME", help="modern (default), notebook, paper, caffe, owt or torchvision.")
+@options.model
+@options.recipe
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Options from a YAML file, such as a run's args.yaml.",
 )
-@click.option(
-    "--set",
-    "assignments",
-    metavar="FIELD=VALUE",
-    multiple=True,
-    help="Any recipe field, such as optimizer.lr=0.02.",
-)
+@options.assignments
 @click.option("--epochs", type=int, help="Rounds through the training pictures.")
 @click.option("--time", metavar="TIME", help="Plan the epochs so that all ends in this time: 90s, 30m, 2h.")
 @click.option("--batch-size", "--batch", "-b", type=int, help="Pictures a step.")
 @click.option("--lr", "--learning-rate", type=float, help="Learning rate at its highest.")
-@click.option("--imgsz", "--img-size", type=int, help="Side of the network's input in pixels.")
+@options.imgsz
 @click.option("--val-split", type=float, help="Share of the training part cut for validation; 0: none.")
 @click.option("--folds", type=int, help="Train so many times, each time judged on another part of the pictures.")
 @click.option("--patience", type=int, help="Stop after so many epochs without progress.")
 @click.option("--class-weights", type=click.Choice(["none", "auto"]), help="auto: every class counts the same.")
-@click.option(
-    "--weights", metavar="RUN", help="Start from a run, a file of weights (other programs' too), 'torchvision'."
-)
-@click.option("--freeze", metavar="LAYERS", help="Layers that stay as they are, such as conv1-conv5.")
+@options.weights
+@options.freeze
 @options.data_dir
 @options.protocol
 @click.option("--device", metavar="NAME", default=None, help="auto, cpu, cuda, cuda:1 or mps.")

@@ -4,10 +4,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,49 +13,15 @@ from PIL import Image
 
 import alexnet
 from alexnet import weights
-from alexnet.commands.main import main
 from alexnet.errors import ModelFileError
 from alexnet.models import foreign
 from alexnet.models.foreign import sniff, torch_files
 from alexnet.run import Run
-from tests.conftest import COLOURS, noisy
+from tests.conftest import COLOURS, Call, noisy
 from tests.models.foreign import torchvision_alexnet
 from tests.models.foreign.conftest import Refused, made
 
 FAST = ("--device", "cpu", "--no-amp")
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """The command's own entry point, in this process and in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALEXNET_DEBUG", raising=False)
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["alexnet", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return Result(left.value.code, said.out, said.err)
-
-    return run
 
 
 @pytest.fixture
