@@ -16,7 +16,7 @@ def diagram(run: Run) -> Figure | None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     middles = [(each["from"] + each["to"]) / 2 for each in bins]
     width = (bins[0]["to"] - bins[0]["from"]) * 0.92
-    above.plot([0, 1], [0, 1], color=style.FAINT, lw=1.2, ls="--", label="says what it keeps")
+    above.plot([0, 1], [0, 1], color=style.FAINT, lw=1.2, ls="--", zorder=3, label="perfectly calibrated")
     above.bar(middles, [each["accuracy"] for each in bins], width, color=style.TRAIN, alpha=0.85, label="accuracy")
     above.plot([each["score"] for each in bins], [each["accuracy"] for each in bins], "o", color=style.VAL, ms=5,
                label="at the bin's mean score")  # fmt: skip
