@@ -45,6 +45,12 @@ ROWS = {
     "digits": Row("results", "digits"),
     "mnist": Row("results", "mnist"),
     "flowers17": Row("results", "flowers17"),
+    "flowers17-mixup-110": Row(
+        "results",
+        "flowers17",
+        "--epochs 110 --set augment.crop_area=[0.25,1.0] --set mixing.mixup=0.2",
+        (0,),
+    ),
     "flowers17-plain": Row(
         "flowers17", "flowers17", f"{SHORT} --set augment.crop_area=[0.35,1.0] --set mixing.mixup=0", (0,), "val"
     ),
