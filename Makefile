@@ -14,7 +14,7 @@ demo: .venv/.installed  ## train on the built-in digits and leave a run with its
 	$(BIN)/alexnet train
 
 test: .venv/.tested check  ## style, types, doors, and the whole suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: .venv/.tested
 	$(BIN)/ruff check .
