@@ -21,9 +21,17 @@ def cache_folder() -> Path:
 
 
 def data_folder(data_dir: Path | None = None) -> tuple[Path, bool]:
-    """The folder of named sets, and whether a person named it (then nothing is ever written into it)."""
+    """The folder of named sets, and whether a person named it (then nothing is ever written into it).
+
+    Errors: DataError when it is below the home of a user that is not there.
+    """
     named = data_dir or (Path(os.environ["ALEXNET_DATA"]) if os.environ.get("ALEXNET_DATA") else None)
-    return (named.expanduser(), True) if named else (cache_folder() / "data", False)
+    if named is None:
+        return cache_folder() / "data", False
+    try:
+        return named.expanduser(), True
+    except RuntimeError as error:
+        raise DataError(f"{named}, from --data-dir or ALEXNET_DATA, names a user that is not there") from error
 
 
 def retrieve(urls: Sequence[str], target: Path, check: Callable[[Path], str | None], display: Display) -> bool:

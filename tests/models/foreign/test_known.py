@@ -9,7 +9,7 @@ import requests
 import torch
 
 from alexnet.commands.main import main
-from alexnet.errors import ModelFileError
+from alexnet.errors import DataError, ModelFileError
 from alexnet.models import foreign
 from alexnet.models.foreign import known
 from alexnet.progress import Display
@@ -153,3 +153,9 @@ def test_a_file_of_that_name_needs_its_path(
     assert foreign.locate("torchvision", QUIET) == nowhere
     assert foreign.locate("./torchvision", QUIET) == Path("./torchvision")
     assert foreign.locate(file, QUIET) == file
+
+
+def test_a_data_folder_of_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALEXNET_DATA", "~nosuchuser/data")
+    with pytest.raises(DataError, match="~nosuchuser/data, from --data-dir or ALEXNET_DATA"):
+        foreign.locate("torchvision", QUIET)

@@ -1,7 +1,6 @@
 """Weights known by name: where they are published, where they lie, and the digest that tells them from others."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +57,8 @@ def locate(name: str, display: Display) -> Path:
 
 
 def _named(known: Known) -> list[Path]:
-    folder = os.environ.get("ALEXNET_DATA")
-    return [Path(folder).expanduser() / "weights" / known.file] if folder else []
+    folder, named = download.data_folder()
+    return [folder / "weights" / known.file] if named else []
 
 
 def _fault(path: Path, known: Known, display: Display) -> str | None:
