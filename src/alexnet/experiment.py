@@ -141,7 +141,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
         data.batches(parts.val, device, 2 * recipe.batch_size, world=world) if len(parts.val) else None,
         data.preprocess,
         recipe,
-        Setting(device, precision, world, display, frozen, options.time, checkup.PICTURES + len(parts.val)),
+        Setting(device, precision, world, display, frozen, options.time, _looked_at_afterwards(recipe, data)),
         class_weights=balance,
         save=save,
     )
@@ -157,6 +157,13 @@ def _counts(data: Dataset) -> dict[str, dict[str, int]]:
     parts = {"train": data.split.train, "val": data.split.val, "test": data.split.test}
     names = data.source.classes
     return {part: Counter(names[label] for label in data.source.labels[chosen]) for part, chosen in parts.items()}
+
+
+def _looked_at_afterwards(recipe: Recipe, data: Dataset) -> int:
+    """How many pictures go through the network once training is over: the doctor's, and every view of the verdict's,
+    twice if a temperature is fitted on them first."""
+    rounds = 2 if recipe.temperature == "fitted" else 1
+    return checkup.PICTURES + rounds * recipe.views * len(data.split.val)
 
 
 def _measured(row: Row) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from alexnet.data.batches import Batches
 from alexnet.errors import DivergedError
+from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
-from alexnet.models.network import create_model
+from alexnet.models.network import AlexNet, create_model
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 from alexnet.run import RESULTS_COLUMNS, Row
@@ -121,6 +122,28 @@ def test_best_is_the_epoch_with_the_best_validation() -> None:
 def test_without_a_choice_the_last_epoch_counts(keep_last: bool) -> None:
     trained = train(small(keep="last"), val=True) if keep_last else train(small(), val=False)
     assert all(is_best for _, is_best in trained.saved)
+
+
+def test_epochs_are_compared_by_the_centre_whatever_the_views_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Preprocess] = []
+
+    def judged(network: AlexNet, batches: Batches, preprocess: Preprocess, *rest: Any) -> Tally:
+        seen.append(preprocess)
+        return evaluate(network, batches, preprocess, *rest)
+
+    monkeypatch.setattr("alexnet.training.loop.evaluate", judged)
+    ten = Preprocess(size=26, resize_to=28, channels=1, views=10)
+    fit(
+        create_model("notebook-mnist", num_classes=2, image_size=26),
+        data(16, batch_size=8, seed=0),
+        data(8, batch_size=8, seed=None),
+        ten,
+        small(epochs=1),
+        Setting(CPU, "float32", World(), Display(quiet=True)),
+        class_weights=None,
+        save=lambda row, kept, is_best: None,
+    )
+    assert seen == [replace(ten, views=1)]
 
 
 def test_patience_stops_when_validation_no_longer_rises() -> None:

@@ -63,6 +63,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     model = world.wrap(network)
     optimizer = optimizers.build(recipe.optimizer, network)
     average = Average(network, recipe.average)
+    centre = replace(preprocess, views=1)  # epochs are compared by it; the verdict takes all views
     plan = Plan(recipe.epochs, setting.seconds, setting.pictures_afterwards)
     rows: list[Row] = []
     val_errors: list[float] = []
@@ -114,7 +115,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             "data_wait": waited,
         }
         if val is not None:
-            tally = evaluate(average.network, val, preprocess, setting.precision, world.total)
+            tally = evaluate(average.network, val, centre, setting.precision, world.total)
             _refuse_divergence(network, epoch, tally.loss, recipe)
             row |= _validation_columns(tally, network.classes)
             val_errors.append(1 - row["val/acc"])

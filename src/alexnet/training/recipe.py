@@ -69,7 +69,8 @@ class Recipe(BaseModel):
     """What the logits of the kept weights are divided by, so that scores are shares of right answers; fitted: found
     on the validation part (1 where there is none but the test part)."""
     views: Literal[1, 2, 10] = 1
-    """Views averaged in the answer: the centre, its mirror, the corners."""
+    """Views averaged in every answer and verdict: the centre, its mirror, the corners. While training runs, epochs
+    are compared by the centre alone."""
 
     def rates(self, step: int, steps: int, steps_per_epoch: int, val_errors: Sequence[float] = ()) -> dict[Kind, float]:
         """The learning rates of `step` (0 is the first) of `steps`; `val_errors` are those of the epochs before."""
