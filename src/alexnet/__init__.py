@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Run", "create_model", "list_datasets", "list_models", "load", "train"]
+__all__ = ["Classifier", "Run", "create_model", "list_datasets", "list_models", "load", "resume", "train"]
 
 if TYPE_CHECKING:
     from alexnet.data.sources import list_datasets
     from alexnet.experiment import train
     from alexnet.models.network import create_model, list_models
     from alexnet.predict import Classifier, load
+    from alexnet.resumption import resume
     from alexnet.run import Run
 
 _ROOMS = {
@@ -25,6 +26,7 @@ _ROOMS = {
     "list_datasets": "alexnet.data.sources",
     "list_models": "alexnet.models.network",
     "load": "alexnet.predict",
+    "resume": "alexnet.resumption",
     "train": "alexnet.experiment",
 }
 

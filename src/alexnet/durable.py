@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from alexnet.errors import ResourceError
 
+UNFINISHED = ".tmp"  # how names of files end that are not whole yet
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -23,7 +24,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     path = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     except OSError as error:
         raise translated(error, path) from error
     unfinished = Path(name)

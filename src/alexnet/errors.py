@@ -45,6 +45,12 @@ class ResourceError(AlexNetError):
     exit_code = 6
 
 
+class StoppedError(AlexNetError):
+    """Asked to stop; what was done is saved and can be resumed."""
+
+    exit_code = 75
+
+
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
     """Say that `given` is no known `kind`, suggest the nearest name and list what there is.
 

@@ -1,11 +1,8 @@
 """The whole way: data -> training -> verdict -> pictures. The only room that knows them all."""
 
-import os
-import shlex
-import subprocess
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +12,43 @@ import torch
 from alexnet import __version__, checkup, dataset, doctor, settings, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
-from alexnet.errors import DataError, DivergedError, UsageError
+from alexnet.device import Precision
+from alexnet.errors import DataError, DivergedError, StoppedError, UsageError
 from alexnet.judging import metrics
 from alexnet.models import variants
 from alexnet.models.network import AlexNet, create_model, parameter_count
 from alexnet.models.summary import as_text, summarise
 from alexnet.pictures import grids
 from alexnet.progress import Display
-from alexnet.run import Row, Run
+from alexnet.run import Row, Run, shown
 from alexnet.settings import Options
 from alexnet.training import start
+from alexnet.training.checkpoint import Checkpoint
 from alexnet.training.loop import Setting, fit
 from alexnet.training.recipe import Recipe
-from alexnet.training.settle import settle
+from alexnet.training.saving import Saver
+from alexnet.training.settle import FACTS, settle
+from alexnet.training.stop import Stop
 from alexnet.training.world import World
 from alexnet.weights import Card
 
 VERDICT_BATCH = 128  # pictures at a time; as in `verdict.judge_part`
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training of which all is settled but the steps."""
+
+    run: Run
+    options: Options
+    recipe: Recipe
+    data: Dataset
+    network: AlexNet
+    frozen: tuple[str, ...]
+    device: torch.device
+    precision: Precision
+    checkpoint: Checkpoint | None = None
+    """Where it goes on from; None: from the start."""
 
 
 def train(
@@ -57,11 +74,16 @@ def train(
     named = {"data": None if data is None else str(data), "recipe": recipe}
     asked = {**given, **{key: value for key, value in named.items() if value is not None}}
     options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments, display)
+    return together(lambda world, speaker: _train(options, chosen, world, speaker), display)
+
+
+def together(work: Callable[[World, Display], Run], display: Display) -> Run:
+    """Do `work` among the processes that torchrun has started, if it has; the leader speaks for all."""
     world = World.join()
     display = display if world.leads else Display(quiet=True)
     try:
-        return _train(options, chosen, world, display)
-    except DivergedError as error:
+        return work(world, display)
+    except (DivergedError, StoppedError) as error:
         display.note(str(error))  # the doctor reads train.log
         raise
     finally:
@@ -70,15 +92,7 @@ def train(
 
 def _train(options: Options, recipe: Recipe, world: World, display: Display) -> Run:
     # -- the machine -------------------------------------------------------------------------------------------
-    machine.keep_memory()
-    device = machine.choose(options.device, world.local_rank)
-    precision = machine.choose_precision(device, options.amp)
-    machine.seed_everything(options.seed, options.deterministic)
-    display.say(f"alexnet {__version__} · {options.data} · {recipe.model} · recipe {recipe.name}")
-    display.say(
-        f"Python {machine.python_version()} · torch {torch.__version__} · {machine.describe(device)} · {precision}"
-    )
-
+    device, precision = set_up(options, recipe, world, display)
     if recipe.batch_size < 2 and variants.find(recipe.model).has_batch_norm:
         raise UsageError(
             f"--batch-size {recipe.batch_size}: batch norm in {recipe.model} needs at least 2 pictures a step"
@@ -103,17 +117,39 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     if world.leads:
         _write_start(run, options, recipe, data, machine.environment(device, precision))
         display.log_to(run.log_file)
-    parts = data.split
+    return carry_out(Begun(run, options, recipe, data, network, frozen, device, precision), world, display)
+
+
+def set_up(options: Options, recipe: Recipe, world: World, display: Display) -> tuple[torch.device, Precision]:
+    """Memory policy and seeds; device and precision are chosen, and all is said."""
+    machine.keep_memory()
+    device = machine.choose(options.device, world.local_rank)
+    precision = machine.choose_precision(device, options.amp)
+    machine.seed_everything(options.seed, options.deterministic)
+    display.say(f"alexnet {__version__} · {options.data} · {recipe.model} · recipe {recipe.name}")
+    display.say(
+        f"Python {machine.python_version()} · torch {torch.__version__} · {machine.describe(device)} · {precision}"
+    )
+    return device, precision
+
+
+def carry_out(begun: Begun, world: World, display: Display) -> Run:
+    """Train (or go on with it), judge, draw.
+
+    Errors: DivergedError; StoppedError after a signal; ResourceError when the disk is full.
+    """
+    run, recipe, options, data = begun.run, begun.recipe, begun.options, begun.data
+    parts, device = data.split, begun.device
     display.say(
         f"{len(parts.train):,} training, {len(parts.val):,} validation, {len(parts.test):,} test pictures, "
-        f"{len(data.source.classes)} classes · {parameter_count(network):,} parameters"
+        f"{len(data.source.classes)} classes · {parameter_count(begun.network):,} parameters"
     )
     display.say(f"split: {parts.why}")
     display.say(f"run: {run.path}")
 
     # -- training ----------------------------------------------------------------------------------------------
     card = Card(recipe.model, data.source.classes, data.preprocess, recipe.name)
-    rows: list[Row] = []
+    rows: list[Row] = [] if begun.checkpoint is None else list(begun.checkpoint.progress.rows)
     hopeless: list[doctor.Finding] = []
     chart = doctor.Chart.begun(run, settings.as_args(options, recipe), _counts(data))
     balance = None
@@ -135,20 +171,34 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
             hopeless.append(finding)  # said once
             display.say(f"doctor, epoch {row['epoch']:.0f}: {finding.line} To stop: Ctrl-C; then: {finding.remedy}")
 
-    fit(
-        network,
-        data.batches(parts.train, device, recipe.batch_size, seed=options.seed, world=world),
-        data.batches(parts.val, device, 2 * recipe.batch_size, world=world) if len(parts.val) else None,
-        data.preprocess,
-        recipe,
-        Setting(device, precision, world, display, frozen, options.time, _looked_at_afterwards(recipe, data)),
-        class_weights=balance,
-        save=save,
-    )
+    saver = Saver(run.checkpoint if world.leads else None, card.to_metadata(), options.save_every)
+    with Stop() as stop:
+        fit(
+            begun.network,
+            data.batches(parts.train, device, recipe.batch_size, seed=options.seed, world=world),
+            data.batches(parts.val, device, 2 * recipe.batch_size, world=world) if len(parts.val) else None,
+            data.preprocess,
+            recipe,
+            Setting(
+                device,
+                begun.precision,
+                world,
+                display,
+                begun.frozen,
+                options.time,
+                _looked_at_afterwards(recipe, data),
+                saver,
+                stop,
+            ),
+            class_weights=balance,
+            save=save,
+            resumed=begun.checkpoint,
+        )
 
-    # -- verdict and pictures ----------------------------------------------------------------------------------
-    if world.leads:
-        _finish(run, data, recipe, network, device, display)
+        # -- verdict and pictures ------------------------------------------------------------------------------
+        if world.leads:
+            stop.instead = f" after training; the verdict is missing. Go on: alexnet train --resume {shown(run.path)}"
+            _finish(run, data, recipe, begun.network, device, display)
     return run
 
 
@@ -200,14 +250,16 @@ def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: t
     network.load_weights(state, run.best)
     parts = data.split
     own_validation = len(parts.val) > 0 and not np.array_equal(parts.val, parts.test)
-    settled = settle(
-        network,
-        data.batches(parts.train, device, VERDICT_BATCH, seed=0),
-        data.batches(parts.val, device, VERDICT_BATCH) if own_validation else None,
-        data.preprocess,
-        recipe,
-        display,
-    )
+    settled = {key: card.measured[key] for key in FACTS if key in card.measured}
+    if not settled:  # else a verdict was begun before, and these weights have been through it
+        settled = settle(
+            network,
+            data.batches(parts.train, device, VERDICT_BATCH, seed=0),
+            data.batches(parts.val, device, VERDICT_BATCH) if own_validation else None,
+            data.preprocess,
+            recipe,
+            display,
+        )
     part = "val" if len(parts.val) else "test" if len(parts.test) else "train"
     result = verdict.judge_part(network, data, part, device, display)
     figures = verdict.record(run, data, result, epoch=card.measured["epoch"], precision="float32", **settled)
@@ -218,7 +270,7 @@ def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: t
     findings = doctor.examine(run)
     display.say(f"pictures and weights: {run.path}")
     untouched = len(parts.test) and own_validation
-    where = subprocess.list2cmdline([str(run.path)]) if os.name == "nt" else shlex.quote(str(run.path))
+    where = shown(run.path)
     if findings:
         display.say(f"doctor: {findings[0].line} More: alexnet doctor {where}")
     display.say(f"next: alexnet val {where} --split test" if untouched else f"next: alexnet predict {where} PICTURE")

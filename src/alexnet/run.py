@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import os
+import shlex
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,10 +49,11 @@ PICTURES = {
     "reliability": "reliability.png",
 }
 
+_VERDICT = ("metrics.json", "vitals.json", "predictions.csv", *PICTURES.values())
 _FILES = (
     *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
-    *("results.csv", "metrics.json", "vitals.json", "predictions.csv"),
-    *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+    *("results.csv", "checkpoint.pt", "weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+    *_VERDICT,
 )
 
 Row = dict[str, float]
@@ -89,8 +92,21 @@ class Run:
 
     def clear(self) -> None:
         """Remove what an earlier run has left here: its verdict must not stand beside new weights."""
-        for file in (*_FILES, *PICTURES.values()):
+        for file in _FILES:
             (self.path / file).unlink(missing_ok=True)
+        self.sweep()
+
+    def clear_verdict(self) -> None:
+        """Remove the verdict and its pictures: training goes on."""
+        for file in _VERDICT:
+            (self.path / file).unlink(missing_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left unfinished."""
+        for folder in (self.path, self.path / "weights"):
+            for file in folder.glob(f".*{durable.UNFINISHED}"):
+                file.unlink(missing_ok=True)
 
     def refuse_filled(self, exist_ok: bool) -> None:
         """Errors: UsageError when the folder is there, is not empty and `exist_ok` was not said."""
@@ -120,6 +136,19 @@ class Run:
         if not run.args_file.is_file():
             raise UsageError(f"{given} is no run directory (it has no args.yaml): give one, or 'last'")
         return run
+
+    @classmethod
+    def begun(cls, given: str | Path) -> "Run":
+        """As `find`, but 'last' is the newest run below runs/train that was begun, with weights or without.
+
+        Errors: UsageError when there is none.
+        """
+        if str(given) != "last":
+            return cls.find(given)
+        runs = sorted(Path("runs/train").glob("*/args.yaml"), key=lambda file: file.stat().st_mtime)
+        if not runs:
+            raise UsageError("there is no run below runs/train yet: start one with 'alexnet train'")
+        return cls(runs[-1].parent)
 
     # ---- names -------------------------------------------------------------------------------------------
 
@@ -152,6 +181,11 @@ class Run:
     def last(self) -> Path:
         """Weights of the last epoch."""
         return self.path / "weights" / "last.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a training goes on from."""
+        return self.path / "checkpoint.pt"
 
     @property
     def pictures(self) -> dict[str, Path]:
@@ -289,6 +323,11 @@ def _whole(file: Path) -> Iterator[None]:
     except (yaml.YAMLError, csv.Error, zipfile.BadZipFile, EOFError, LookupError, RecursionError, TypeError,
             ValueError, zlib.error) as error:  # fmt: skip
         raise DataError(f"{file} is damaged or not whole: restore it or train again") from error
+
+
+def shown(path: Path) -> str:
+    """A path as it can be pasted into a command line."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def free_name(parent: Path, base: str) -> str:

@@ -54,6 +54,8 @@ class Options(BaseModel):
     """Which of them is validation in this run, from 1 on."""
     time: float | None = Field(None, gt=0)
     """Seconds that training and verdict may take, given as such or as 90s, 30m, 2h; None: the recipe's epochs."""
+    save_every: int | None = Field(None, ge=1)
+    """Steps from one checkpoint to the next; None: at the ends of epochs, as often as costs next to nothing."""
     project: Path = Path("runs/train")
     name: str | None = None
     exist_ok: bool = False
@@ -148,6 +150,18 @@ def options_of(args: Mapping[str, Any]) -> Options:
     """
     try:
         return Options.model_validate({key: value for key, value in args.items() if key in Options.model_fields})
+    except ValidationError as error:
+        raise UsageError(explained(error)) from error
+
+
+def recipe_of(args: Mapping[str, Any]) -> Recipe:
+    """The recipe in a run's args.yaml, which holds every field.
+
+    Errors: UsageError naming the field, what was given and what is allowed.
+    """
+    fields = Recipe.model_fields.keys() - {"name"}
+    try:
+        return Recipe.model_validate({"name": args["recipe"], **{k: v for k, v in args.items() if k in fields}})
     except ValidationError as error:
         raise UsageError(explained(error)) from error
 

@@ -85,10 +85,20 @@ def save(path: Path, state: Mapping[str, Tensor], card: Card, *, config: bool = 
     Errors: ResourceError when the disk is full; what was there before stays.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    data = safetensors.torch.save(tensors, metadata=card.to_metadata())
-    durable.write(path, lambda file: file.write(data))
+    pieces = _in_one_order(safetensors.torch.save(tensors, metadata=card.to_metadata()))
+    durable.write(path, lambda file: file.writelines(pieces))
     if config and path.stem != "last":
         durable.write_json(path.with_name("config.json"), card.to_config())
+
+
+def _in_one_order(data: bytes) -> tuple[bytes | memoryview, ...]:
+    """The same file with its header sorted: the library writes metadata in a new order each time, and equal weights
+    should be equal files."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = header.encode("utf-8")
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Card]:

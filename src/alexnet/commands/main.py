@@ -34,7 +34,9 @@ VERBS = {
 
 LONGEST = 1000  # signs of an error: files may hold names of any length
 
-EXIT_CODES = "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory, 130 stopped."
+EXIT_CODES = (
+    "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory, 75 stopped and saved, 130 stopped."
+)
 
 
 class Verbs(click.Group):
@@ -105,7 +107,7 @@ def main() -> None:
         _tell(error, str(error))
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        _tell(error, "stopped; a training's finished epochs are in its run directory")
+        _tell(error, "stopped; a training goes on with alexnet train --resume")
         code = 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)

@@ -16,7 +16,7 @@ model = click.option("--model", "-m", "--arch", metavar="NAME", help="Variant; s
 recipe = click.option(
     "--recipe",
     metavar="NAME",
-    help="modern (default), notebook, paper, caffe, owt or torchvision; see docs/recipes.md.",
+    help="modern (default), modern-long, notebook, paper, caffe, owt or torchvision; see docs/recipes.md.",
 )
 assignments = click.option(
     "--set", "assignments", metavar="FIELD=VALUE", multiple=True, help="Any recipe field, such as optimizer.lr=0.02."

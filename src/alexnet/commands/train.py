@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from alexnet.commands import options
+from alexnet.errors import UsageError
 
 
 @click.command("train")
@@ -36,6 +37,14 @@ from alexnet.commands import options
 @click.option("--workers", "-j", type=int, help="Threads that decode pictures.")
 @click.option("--seed", type=int, help="Same seed, same result.")
 @click.option("--deterministic", is_flag=True, default=None, help="Refuse what cannot be repeated bit for bit.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="last",
+    metavar="[RUN]",
+    help="Go on with RUN (none named: the newest) from its checkpoint; --epochs may be more than it had.",
+)
+@click.option("--save-every", type=int, metavar="N", help="Save a checkpoint every N steps [some epochs' ends].")
 @click.option("--bad-files", type=int, help="Unreadable pictures tolerated [10, or 1 %].")
 @click.option("--strict", is_flag=True, default=None, help="Tolerate no unreadable picture.")
 @click.option("--project", type=click.Path(path_type=Path), help="Folder of the run [runs/train].")
@@ -59,12 +68,18 @@ def command(
     alexnet train
     alexnet train flowers17 --recipe notebook
     alexnet train path/to/folder --epochs 30 --name first
+    alexnet train --resume                   (after Ctrl-C, a kill, a power cut)
     """
-    from alexnet import cross_validation, experiment
+    from alexnet import cross_validation, experiment, resumption
 
     display = options.display(quiet, verbose, as_json)
     asked = options.said({"data": data, **given})
-    train = cross_validation.train if given.get("folds") else experiment.train
-    run = train(config=config, assignments=assignments, display=display, **asked)
+    if given["resume"] is not None:
+        if config is not None or assignments:
+            raise UsageError("--resume goes on as the run was begun: leave out --config and --set")
+        run = resumption.resume(asked.pop("resume"), display=display, **asked)
+    else:
+        train = cross_validation.train if given.get("folds") else experiment.train
+        run = train(config=config, assignments=assignments, display=display, **asked)
     if as_json:
         options.print_json({"run": str(run.path), **run.metrics})

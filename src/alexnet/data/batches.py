@@ -57,12 +57,12 @@ class Batches:
         """Batches an epoch."""
         return len(self.borders)
 
-    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch, each picture in exactly one (of all ranks together)."""
+    def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, each picture in exactly one (of all ranks together); from batch `first` on."""
         order = self.indices
         if self.seed is not None:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        for start, stop in self.borders:
+        for start, stop in self.borders[first:]:
             yield self._gather(order[start:stop][self.rank :: self.ranks])
 
     def step_seed(self, epoch: int, step: int) -> int:

@@ -1,9 +1,6 @@
 """Chart: what a run's files say, as plain values, and the few quantities that several ailments ask for."""
 
 import math
-import os
-import shlex
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +8,7 @@ from typing import Any
 
 from alexnet.doctor.records import Activation, Asked, Verdict, Vitals, checked
 from alexnet.errors import DataError
-from alexnet.run import Row, Run
+from alexnet.run import Row, Run, shown
 
 USUAL_RATES = {"sgd": 0.01, "paper": 0.01, "adadelta": 1.0, "adamw": 1e-3}
 """Where one starts: 0.01 is the 2012 paper's (section 5), 1.0 Adadelta's own (Zeiler 2012), 0.001 Adam's."""
@@ -72,8 +69,8 @@ class Chart:
         Errors: DataError when `args` are not what args.yaml must hold.
         """
         return cls(
-            where=_quoted(str(run.path)),
-            args_file=_quoted(str(run.args_file)),
+            where=shown(run.path),
+            args_file=shown(run.args_file),
             asked=checked(Asked, args, run.args_file),
             counts=counts,
         )
@@ -203,7 +200,3 @@ class Chart:
             return False
         chance = self.vitals.neighbours.chance
         return self.vitals.neighbours.accuracy <= chance + 2 * math.sqrt(chance * (1 - chance) / self.vitals.pictures)
-
-
-def _quoted(path: str) -> str:
-    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)

@@ -5,7 +5,7 @@ import re
 from alexnet.doctor.chart import Chart
 from alexnet.doctor.finding import Finding, smaller_rate
 
-SAID = re.compile(r"training diverged in epoch (?P<epoch>\d+): (?P<what>.*?)(?:\. Try .*)?$")
+SAID = re.compile(r"training diverged in (?P<where>epoch \d+(, step \d+)?): (?P<what>.*?)(?:\. Try .*)?$")
 EXPLODED = 3  # times the loss of chance; weights that have just started may be above it in the first epoch
 
 
@@ -14,7 +14,7 @@ def look(chart: Chart) -> Finding | None:
     said = next((match for line in reversed(chart.log) if (match := SAID.search(line))), None)
     losses, chance = chart.train_loss, chart.chance_loss
     if said is not None:
-        evidence = [f"epoch {said['epoch']}: {said['what']} (train.log)"]
+        evidence = [f"{said['where']}: {said['what']} (train.log)"]
         if losses:
             evidence.append(f"training loss before: {losses[-1]:.3g} in epoch {len(losses)} (results.csv)")
         name, sure = "diverged", 1.0

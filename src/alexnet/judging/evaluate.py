@@ -42,11 +42,14 @@ def evaluate(
     preprocess: Preprocess,
     precision: Precision,
     total: Callable[[list[float]], list[float]] = lambda sums: sums,
+    between: Callable[[], None] | None = None,
 ) -> Tally:
-    """Sums over all batches; `total` adds up over processes."""
+    """Sums over all batches; `total` adds up over processes, `between` is called after every batch."""
     tally = Tally()
     for batch, scores in answers(network, batches, preprocess, precision):
         tally.add(scores, batch.labels)
+        if between is not None:
+            between()
     return Tally.from_vector(total(tally.vector()))
 
 

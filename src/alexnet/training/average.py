@@ -4,7 +4,7 @@ Source: B. Polyak, A. Juditsky, 1992; with exponential decay as in C. Szegedy et
 Architecture, 2016. The averaging itself is PyTorch's `torch.optim.swa_utils`.
 """
 
-from typing import cast
+from typing import Any, cast
 
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -31,3 +31,12 @@ class Average:
     def network(self) -> AlexNet:
         """What is judged and kept."""
         return self._trained if self._averaged is None else cast(AlexNet, self._averaged.module)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """For a checkpoint; None where there is no average."""
+        return None if self._averaged is None else self._averaged.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Back from a checkpoint."""
+        if self._averaged is not None and state is not None:
+            self._averaged.load_state_dict(state)

@@ -1,27 +1,37 @@
 """THE loop: one function, read from top to bottom."""
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from alexnet.data.batches import Batches
 from alexnet.device import Precision, sum_type
-from alexnet.errors import DivergedError
+from alexnet.errors import StoppedError
 from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
 from alexnet.models.network import AlexNet
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Bar, Display
-from alexnet.run import Row
+from alexnet.run import Row, shown
 from alexnet.training import optimizers
 from alexnet.training.average import Average
+from alexnet.training.checkpoint import Checkpoint, Progress
+from alexnet.training.divergence import (
+    culprit,
+    diverged,
+    gradients_are_finite,
+    refuse_broken_loss,
+    refuse_broken_weights,
+)
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
+from alexnet.training.saving import Saver
 from alexnet.training.step import answer
+from alexnet.training.stop import Stop
 from alexnet.training.world import World
 
 
@@ -39,6 +49,10 @@ class Setting:
     """What training and verdict may take; None: as long as the recipe's epochs take."""
     pictures_afterwards: int = 0
     """How many pictures the verdict will look at."""
+    saver: Saver = field(default_factory=lambda: Saver(None, {}))
+    """Writes checkpoints."""
+    stop: Stop = field(default_factory=Stop)
+    """Knows when to leave."""
 
 
 def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
@@ -51,91 +65,142 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     *,
     class_weights: Tensor | None,
     save: Callable[[Row, AlexNet, bool], None],
+    resumed: Checkpoint | None = None,
 ) -> list[Row]:
     """Train for the recipe's epochs, or for the given time, and return one row an epoch (see `run.RESULTS_COLUMNS`).
 
     `save(row, kept, is_best)` is called after every epoch, with rows that hold finite numbers only; `kept` is the
-    network that was judged, which is `network` unless the recipe wants an average.
+    network that was judged, which is `network` unless the recipe wants an average. A `resumed` training goes on where
+    its checkpoint was written, as if it had never stopped.
 
-    Errors: DivergedError when the loss is no longer a number; nothing of that epoch is saved.
+    Errors: DivergedError when a gradient is no longer a number, before it reaches a weight; nothing of that epoch is
+    saved. StoppedError after a signal, once the step is done and saved.
     """
-    world, display = setting.world, setting.display
-    model = world.wrap(network)
+    world, display, saver, stop = setting.world, setting.display, setting.saver, setting.stop
     optimizer = optimizers.build(recipe.optimizer, network)
     average = Average(network, recipe.average)
     centre = replace(preprocess, views=1)  # epochs are compared by it; the verdict takes all views
-    plan = Plan(recipe.epochs, setting.seconds, setting.pictures_afterwards)
-    rows: list[Row] = []
-    val_errors: list[float] = []
-    best = (-math.inf, -math.inf)
-    best_epoch = 0
-    started = time.perf_counter()
+    progress = Progress() if resumed is None else _restored(resumed, network, optimizer, average, world)
+    model = world.wrap(network)
+    plan = Plan(progress.planned or recipe.epochs, setting.seconds, setting.pictures_afterwards)
+    started = time.perf_counter() - progress.elapsed
+    fresh = resumed is not None  # the checkpoint is of this moment
 
-    epoch = 0
-    while epoch < plan.epochs:
-        epoch += 1
+    def leave_if_asked() -> None:
+        if world.any(stop.asked is not None):
+            saver.save(progress, network, optimizer, average)
+            raise StoppedError(_farewell(progress, len(train), stop, saver))
+
+    while progress.epoch <= plan.epochs:
+        epoch = progress.epoch
+        if recipe.patience is not None and epoch - 1 - progress.best_epoch >= recipe.patience:
+            display.say(f"stopped early: validation has not become better for {recipe.patience} epochs")
+            break
+
         # -- train: every picture once ---------------------------------------------------------------------
         network.train()
         for name in setting.frozen:
             network.get_submodule(name).eval()
-        epoch_started = time.perf_counter()
-        sums = torch.zeros(3, dtype=sum_type(setting.device), device=setting.device)  # pictures, loss, right answers
-        waited = 0.0
+        epoch_started = time.perf_counter() - progress.train_seconds
+        # pictures, loss, right answers
+        sums = torch.tensor(progress.sums, dtype=sum_type(setting.device), device=setting.device)
         with display.bar(f"epoch {epoch}/{plan.epochs}", len(train), "steps") as bar:
-            batches = train.epoch(epoch)
-            for step in range(len(train)):
+            bar.advance(progress.step)
+            batches = train.epoch(epoch, progress.step)
+            for step in range(progress.step, len(train)):
                 asked = time.perf_counter()
                 batch = next(batches)
-                waited += time.perf_counter() - asked
+                progress.waited += time.perf_counter() - asked
 
-                rates = recipe.rates((epoch - 1) * len(train) + step, plan.epochs * len(train), len(train), val_errors)
+                at = (epoch - 1) * len(train) + step
+                rates = recipe.rates(at, plan.epochs * len(train), len(train), progress.val_errors)
                 for group in optimizer.param_groups:
                     group["lr"] = rates[group["of"]]
                 seed = train.step_seed(epoch, step)
                 answered = answer(model, batch, seed, preprocess, recipe, setting.precision, class_weights)
                 optimizer.zero_grad(set_to_none=True)
                 answered.loss.backward()  # type: ignore[no-untyped-call]
+                if not gradients_are_finite(network):
+                    again = partial(answer, network, batch, seed, preprocess, recipe, setting.precision, class_weights)
+                    raise diverged(f"epoch {epoch}, step {step + 1}", culprit(network, again), recipe)
                 optimizer.step()
                 average.update()
 
                 count, loss = answered.count, answered.loss.detach()
                 sums += torch.stack((torch.tensor(count, device=sums.device), loss * count, answered.right))
                 _show(bar, sums, rates["weights"], time.perf_counter() - epoch_started)
-        pictures_seen, loss_sum, hits = world.total(sums.tolist())
-        train_seconds = time.perf_counter() - epoch_started
-        _refuse_divergence(network, epoch, loss_sum, recipe)
+                progress.step = step + 1
+                if saver.due_in_epoch(progress.step) or world.any(stop.asked is not None):
+                    progress.sums = world.total(sums.tolist())
+                    progress.elapsed = time.perf_counter() - started
+                    progress.train_seconds = time.perf_counter() - epoch_started
+                    leave_if_asked()
+                    saver.save(progress, network, optimizer, average)
+        progress.sums = pictures_seen, loss_sum, hits = world.total(sums.tolist())
+        progress.train_seconds = time.perf_counter() - epoch_started
+        progress.elapsed = time.perf_counter() - started
+        refuse_broken_weights(network, epoch, recipe)
 
         # -- evaluate --------------------------------------------------------------------------------------
         row: Row = {
             "epoch": epoch,
             "train/loss": loss_sum / pictures_seen,
             "train/acc": hits / pictures_seen,
-            "lr": rates["weights"],
-            "images_per_second": pictures_seen / train_seconds,
-            "data_wait": waited,
+            "lr": recipe.rates(epoch * len(train) - 1, plan.epochs * len(train), len(train), progress.val_errors)[
+                "weights"
+            ],
+            "images_per_second": pictures_seen / progress.train_seconds,
+            "data_wait": progress.waited,
         }
         if val is not None:
-            tally = evaluate(average.network, val, centre, setting.precision, world.total)
-            _refuse_divergence(network, epoch, tally.loss, recipe)
+            between = leave_if_asked if world.size == 1 else None
+            tally = evaluate(average.network, val, centre, setting.precision, world.total, between)
+            refuse_broken_loss(tally.loss, epoch, recipe)
             row |= _validation_columns(tally, network.classes)
-            val_errors.append(1 - row["val/acc"])
         row["time"] = time.perf_counter() - started
 
         # -- save, log, stop? ------------------------------------------------------------------------------
         score = (row.get("val/acc", 0.0), -row.get("val/loss", 0.0))
-        improved = val is None or score > best
-        if improved:
-            best, best_epoch = score, epoch
-        rows.append(row)
+        improved = val is None or score > progress.best
         save(row, average.network, improved or recipe.keep == "last")
         display.say(epoch_line(row, plan.epochs))
-        if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
-            display.say(f"stopped early: validation has not become better for {recipe.patience} epochs")
-            break
         plan = plan.after(epoch, row["time"], row["images_per_second"])
         if setting.seconds is not None:
             plan = replace(plan, epochs=int(world.share(str(plan.epochs))))  # the leader's clock counts
-    return rows
+        progress = Progress(
+            epoch=epoch + 1,
+            elapsed=row["time"],
+            planned=plan.epochs if setting.seconds is not None else None,
+            best=score if improved else progress.best,
+            best_epoch=epoch if improved else progress.best_epoch,
+            rows=[*progress.rows, row],
+        )
+        leave_if_asked()
+        fresh = saver.due_after_epoch()
+        if fresh:
+            saver.save(progress, network, optimizer, average)
+    if not fresh:
+        saver.save(progress, network, optimizer, average)
+    return progress.rows
+
+
+def _restored(
+    checkpoint: Checkpoint, network: AlexNet, optimizer: torch.optim.Optimizer, average: Average, world: World
+) -> Progress:
+    """Put everything back as it was; the sums of an epoch at work go on with the leader."""
+    network.load_state_dict(checkpoint.network)
+    optimizer.load_state_dict(checkpoint.optimizer)
+    average.load_state_dict(checkpoint.average)
+    progress = checkpoint.progress
+    return progress if world.leads else replace(progress, sums=[0.0, 0.0, 0.0])
+
+
+def _farewell(progress: Progress, steps: int, stop: Stop, saver: Saver) -> str:
+    """What to say when a training is left, and how to go on."""
+    where = f"in epoch {progress.epoch} after {progress.step} of {steps} steps"
+    by = f"stopped by {stop.asked}" if stop.asked else "stopped, as another process was"
+    again = f". Go on: alexnet train --resume {shown(saver.path.parent)}" if saver.path else ""
+    return f"{by} {where}; saved{again}"
 
 
 def epoch_line(row: Row, epochs: int) -> str:
@@ -144,17 +209,6 @@ def epoch_line(row: Row, epochs: int) -> str:
     if "val/loss" in row:
         text += f"  val_loss {row['val/loss']:.4f}  val_acc {row['val/acc']:.4f}"
     return text + f"  lr {row['lr']:.2g}  {row['images_per_second']:,.0f} images/s  {row['time']:.0f} s"
-
-
-def _refuse_divergence(network: AlexNet, epoch: int, loss: float, recipe: Recipe) -> None:
-    """Errors: DivergedError when the loss, or a weight after the epoch's last step, is no finite number."""
-    broken = next((name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()), None)
-    if broken is None and math.isfinite(loss):
-        return
-    what = f"{broken} holds numbers that are not finite" if broken else f"the loss is {loss}"
-    raise DivergedError(
-        f"training diverged in epoch {epoch}: {what}. Try a smaller --lr (it was {recipe.optimizer.lr:g})"
-    )
 
 
 def _show(bar: Bar, sums: Tensor, rate: float, seconds: float) -> None:

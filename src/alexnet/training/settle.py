@@ -11,6 +11,9 @@ from alexnet.progress import Display
 from alexnet.training.recalibrate import recalibrate
 from alexnet.training.recipe import Recipe
 
+FACTS = ("statistics_over", "temperature")
+"""What `settle` may find: pictures that the statistics were measured on, and the temperature."""
+
 
 def settle(
     network: AlexNet,
@@ -20,7 +23,7 @@ def settle(
     recipe: Recipe,
     display: Display,
 ) -> dict[str, Any]:
-    """Do to `network` what the recipe wants; returns what was found: statistics_over (pictures), temperature.
+    """Do to `network` what the recipe wants; returns what was found, see `FACTS`.
 
     `held_out` are pictures that were neither trained on nor are the test part; the temperature is fitted on them.
     """

@@ -22,12 +22,20 @@ def prepare(
 
     Errors: ModelFileError when other weights do not fit; UsageError for layers that are not there.
     """
-    if recipe.batch_norm_momentum is not None:
-        set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     if weights_from is not None:
         start_from(network, classes, Path(weights_from), display)
     if frozen is not None and weights_from is None:
         raise UsageError(f"--freeze {frozen} keeps layers as they are, which needs --weights: fresh ones know nothing")
+    return hold(network, recipe, frozen, display)
+
+
+def hold(network: AlexNet, recipe: Recipe, frozen: str | None, display: Display) -> tuple[str, ...]:
+    """Set what the recipe and `--freeze` hold fixed; returns the names of the children that stand still.
+
+    Errors: UsageError for layers that are not there.
+    """
+    if recipe.batch_norm_momentum is not None:
+        set_batch_norm_momentum(network, recipe.batch_norm_momentum)
     names = freeze(network, frozen) if frozen is not None else ()
     if names:
         trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

@@ -51,6 +51,10 @@ class World:
         distributed.all_reduce(sums)
         return [float(number) for number in sums]
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in one process at least; the same everywhere."""
+        return here if self.size == 1 else self.total([float(here)])[0] > 0
+
     def share(self, text: str) -> str:
         """What the leader says, everywhere."""
         if self.size == 1:

@@ -5,10 +5,11 @@ A recipe has a form for folders, which serves all data, and may have others for 
 
 from alexnet.errors import UsageError, unknown
 from alexnet.training.recipe import Recipe
-from alexnet.training.recipes import caffe, modern, notebook, owt, paper, torchvision
+from alexnet.training.recipes import caffe, modern, modern_long, notebook, owt, paper, torchvision
 
 RECIPES = {
     "modern": modern.FORMS,
+    "modern-long": modern_long.FORMS,
     "notebook": notebook.FORMS,
     "paper": paper.FORMS,
     "caffe": caffe.FORMS,

@@ -15,6 +15,7 @@ fitted on validation, so that a score says how often such answers are right.
 """
 
 from alexnet.data.augment import Augment
+from alexnet.data.mixing import Mixing
 from alexnet.training.optimizers import Optimizer
 from alexnet.training.recipe import Recipe
 from alexnet.training.schedules import Schedule
@@ -51,15 +52,17 @@ _FLOWERS = Recipe(
     resize="crop",
     margin=256 / 224,
     values="standardised",
-    epochs=60,
-    batch_size=64,
-    optimizer=Optimizer(name="adamw", lr=5e-4, weight_decay=0.05, epsilon=1e-8),
+    epochs=100,
+    batch_size=32,
+    optimizer=Optimizer(name="adamw", lr=1e-3, weight_decay=0.5, epsilon=1e-8),
     schedule=Schedule(name="cosine", warmup=2),
-    augment=Augment(crop_area=(0.35, 1.0), flip=True, brightness=0.2, contrast=0.2, saturation=0.2),
+    augment=Augment(crop_area=(0.25, 1.0), flip=True, brightness=0.2, contrast=0.2, saturation=0.2),
+    mixing=Mixing(mixup=0.2),
     label_smoothing=0.1,
     batch_norm_momentum=0.1,
+    keep="last",
     temperature="fitted",
-    views=2,
+    views=10,
 )
 
 FORMS = {"digits": _DIGITS, "mnist": _MNIST, "flowers17": _FLOWERS, "folder": _FLOWERS}

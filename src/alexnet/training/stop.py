@@ -1,0 +1,44 @@
+"""Being asked to leave: SIGTERM, SIGUSR1 (schedulers, before time is up) and Ctrl-C.
+
+The first request lets the loop finish its step and save; a second Ctrl-C leaves at once, with the last checkpoint as
+it was. What cannot be saved in between, such as the verdict, is left at the first.
+"""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from alexnet.errors import StoppedError
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")  # Windows has no SIGUSR1
+
+
+class Stop:
+    """Listens while it is entered; only in the main thread, as Python wants it."""
+
+    def __init__(self) -> None:
+        self.asked: str | None = None
+        """The name of the signal that came, if one did."""
+        self.instead: str | None = None
+        """What to say when leaving at once, where nothing is left to save; None: wait for the loop."""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+            self._before = {number: signal.signal(number, self._hear) for number in numbers}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.asked is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = signal.Signals(number).name
+        if self.instead is not None:
+            raise StoppedError(f"stopped by {self.asked}{self.instead}")
