@@ -86,6 +86,10 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     started = time.perf_counter() - progress.elapsed
     fresh = resumed is not None  # the checkpoint is of this moment
 
+    def rates_at(step: int) -> dict[optimizers.Kind, float]:
+        at = (progress.epoch - 1) * len(train) + step
+        return recipe.rates(at, plan.epochs * len(train), len(train), progress.val_errors)
+
     def leave_if_asked() -> None:
         if world.any(stop.asked is not None):
             saver.save(progress, network, optimizer, average)
@@ -112,8 +116,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 batch = next(batches)
                 progress.waited += time.perf_counter() - asked
 
-                at = (epoch - 1) * len(train) + step
-                rates = recipe.rates(at, plan.epochs * len(train), len(train), progress.val_errors)
+                rates = rates_at(step)
                 for group in optimizer.param_groups:
                     group["lr"] = rates[group["of"]]
                 seed = train.step_seed(epoch, step)
@@ -146,9 +149,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             "epoch": epoch,
             "train/loss": loss_sum / pictures_seen,
             "train/acc": hits / pictures_seen,
-            "lr": recipe.rates(epoch * len(train) - 1, plan.epochs * len(train), len(train), progress.val_errors)[
-                "weights"
-            ],
+            "lr": rates_at(len(train) - 1)["weights"],
             "images_per_second": pictures_seen / progress.train_seconds,
             "data_wait": progress.waited,
         }
@@ -197,7 +198,8 @@ def _restored(
 
 def _farewell(progress: Progress, steps: int, stop: Stop, saver: Saver) -> str:
     """What to say when a training is left, and how to go on."""
-    where = f"in epoch {progress.epoch} after {progress.step} of {steps} steps"
+    within = f"in epoch {progress.epoch} after {progress.step} of {steps} steps"
+    where = within if progress.step else f"after epoch {progress.epoch - 1}"
     by = f"stopped by {stop.asked}" if stop.asked else "stopped, as another process was"
     again = f". Go on: alexnet train --resume {shown(saver.path.parent)}" if saver.path else ""
     return f"{by} {where}; saved{again}"
