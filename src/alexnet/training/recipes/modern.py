@@ -1,17 +1,19 @@
 """modern: the same networks, trained as one would today; from scratch, on the given pictures alone.
 
-Validation is cut from the training part and chooses the epoch; the test part is for `alexnet val --split test`.
+Validation is cut from the training part; the test part is for `alexnet val --split test`. On digits and MNIST the best
+epoch is kept, on colour pictures the last one: a hundred validation pictures choose an epoch by luck.
 
 digits:     alexnet train                   seconds on two cores
 mnist:      alexnet train mnist             12 epochs, minutes
-flowers17:  alexnet train flowers17         60 epochs, within half an hour
-a folder:   alexnet train path/to/folder    60 epochs
+flowers17:  alexnet train flowers17         100 epochs, within half an hour
+a folder:   alexnet train path/to/folder    100 epochs
 Measured results stand in docs/results.md.
 
 What differs from `notebook`, and why: AdamW with a rate that rises, then falls to zero (Adadelta at 0.001
 hardly moves); batch-norm averages over some ten steps instead of a hundred (with a hundred, the statistics
-used for evaluation lag behind the weights); augmentation and label smoothing against over-fitting; a temperature
-fitted on validation, so that a score says how often such answers are right.
+used for evaluation lag behind the weights); augmentation, label smoothing and, on colour pictures, mixup and a strong
+weight decay against over-fitting; a temperature fitted on validation, so that a score says how often such answers are
+right.
 """
 
 from alexnet.data.augment import Augment

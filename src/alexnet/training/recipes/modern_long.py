@@ -2,10 +2,7 @@
 
     alexnet train flowers17 --recipe modern-long    300 epochs, over an hour on two cores
     alexnet train mnist --recipe modern-long        40 epochs, some ten minutes
-Measured results stand in docs/results.md.
-
-Mixed pictures and small crops pay only in many epochs: a network that sees every picture a hundred times needs them to
-look different each time.
+Not measured yet.
 """
 
 from alexnet.training.recipes import modern
