@@ -77,7 +77,7 @@ def test_lagging_statistics(lagging: Run) -> None:
 
 
 def test_learning_rate_too_high(ward: Ward, colours: Path) -> None:
-    finding = first(ward.train("plain", colours, lr=5.0, keep="last"))
+    finding = first(ward.train("plain", colours, optimizer={"lr": 5.0, "weight_decay": 0.05}, keep="last"))
     assert finding.name == "learning rate too high"
     assert finding.mend == {"lr": 0.001}
 
@@ -97,7 +97,7 @@ def test_divergence(ward: Ward, colours: Path) -> None:
     assert run.vitals == {}
     finding = first(run)
     assert finding.name == "diverged"
-    assert finding.evidence[0].startswith("epoch 1: ")
+    assert finding.evidence[0].startswith("epoch 1, step ")
     assert finding.mend == {"lr": 0.01}
 
 
