@@ -107,7 +107,7 @@ def main() -> None:
         _tell(error, str(error))
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        _tell(error, "stopped; a training goes on with alexnet train --resume")
+        _tell(error, "stopped; if this was a training, alexnet train --resume goes on with it")
         code = 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)

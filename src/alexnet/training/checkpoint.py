@@ -87,8 +87,9 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         with path.open("rb") as file:
-            length = _checked(file, path)
-            content = torch.load(cast(Any, _Part(file, length)), map_location="cpu", weights_only=True)
+            _refuse_damaged(file, path)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)  # zip allows for what stands behind it
         content["progress"] = Progress(**content["progress"])
         return Checkpoint(**content)
     except FileNotFoundError as error:
@@ -111,8 +112,8 @@ def _fill(file: BinaryIO, content: dict[str, Any]) -> None:
     file.write(hashed.total.digest())
 
 
-def _checked(file: BinaryIO, path: Path) -> int:
-    """The archive's length, after its digest was found right."""
+def _refuse_damaged(file: BinaryIO, path: Path) -> None:
+    """Errors: ModelFileError when the digest or the length is not what was written, or the format is newer."""
     damaged = ModelFileError(f"{path} is damaged or cut short: train again, or resume from a copy that is whole")
     size = file.seek(0, 2)
     file.seek(max(size - FOOTER, 0))
@@ -130,7 +131,6 @@ def _checked(file: BinaryIO, path: Path) -> int:
         left -= len(piece)
     if length != size - FOOTER or total.digest() != digest:
         raise damaged
-    return int(length)
 
 
 class _Hashed:
@@ -153,26 +153,3 @@ class _Hashed:
 
     def flush(self) -> None:
         self._file.flush()
-
-
-class _Part:
-    """The first bytes of a file, as a file."""
-
-    def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file, self._length = file, length
-        file.seek(0)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if whence == 2:
-            return self._file.seek(self._length + offset)
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(self._length - self._file.tell(), 0)
-        return self._file.read(left if size is None or size < 0 else min(size, left))
-
-    def readline(self) -> bytes:  # torch asks whether there is one
-        raise NotImplementedError

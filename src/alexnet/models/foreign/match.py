@@ -188,7 +188,7 @@ def _checked(file: Path, piece: Piece, role: str) -> Tensor:
         raise ModelFileError(f"{file}: {piece.names[role]} holds {tensor.dtype} values, floating point is expected")
     try:
         plain = tensor.detach().to(torch.float32).contiguous()
-    except (RuntimeError, NotImplementedError) as error:  # packed kinds of four bits
+    except RuntimeError as error:  # packed kinds of four bits
         raise ModelFileError(f"{file}: {piece.names[role]} holds {tensor.dtype}, which cannot be read") from error
     if not bool(plain.isfinite().all()):
         raise ModelFileError(f"{file}: {piece.names[role]} holds NaN or infinity: the file is damaged or diverged")
