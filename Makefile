@@ -8,13 +8,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
-.PHONY: demo test check clean
+.PHONY: demo test faults check clean
 
 demo: .venv/.installed  ## train on the built-in digits and leave a run with its pictures
 	$(BIN)/alexnet train
 
 test: .venv/.tested check  ## style, types, doors, and the whole suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+faults: .venv/.tested  ## bring about every row of the matrix of faults; writes docs/faults.md
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m fault --long --faults docs/faults.md
 
 check: .venv/.tested
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ from alexnet.commands.main import main
 from alexnet.progress import Display
 from alexnet.run import Run
 
+pytest_plugins = ["tests.faults.table"]
+
 Colour = tuple[int, int, int]
 COLOURS: dict[str, Colour] = {"blue": (20, 40, 220), "green": (30, 200, 60), "red": (220, 30, 20)}
 
@@ -74,6 +76,12 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
         return Result(left.value.code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether kills and pauses are repeated as often as the matrix of faults says."""
+    return bool(pytestconfig.getoption("--long"))
 
 
 @pytest.fixture(scope="session")

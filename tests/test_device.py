@@ -25,8 +25,10 @@ def test_unknown_device(name: str) -> None:
         device.choose(name)
 
 
+@pytest.mark.fault("C18")
 @pytest.mark.parametrize("name", ["cuda:99", "meta"])
 def test_absent_device(name: str) -> None:
+    """Devices that this machine lacks: refused, with those that may be named."""
     with pytest.raises(UsageError, match=f"this machine has no device '{name}'"):
         device.choose(name)
 

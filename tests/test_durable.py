@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,6 +114,32 @@ def test_json_of_odd_names_is_utf8_and_comes_back(tmp_path: Path) -> None:
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "café 日本.png" in text
     assert json.loads(text) == values
+
+
+def test_a_lock_is_held_by_one_and_the_next_waits_until_it_is_free(tmp_path: Path) -> None:
+    file, said = tmp_path / "new" / ".lock", []
+
+    def second() -> None:
+        with durable.locked(file, lambda: said.append("waits")) as held:
+            said.append(f"held: {held}")
+
+    thread = threading.Thread(target=second)
+    with durable.locked(file, lambda: said.append("never")) as held:
+        assert held
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert said == ["waits"]
+    thread.join(timeout=60)
+    assert said == ["waits", "held: True"]
+    assert names(file.parent) == [".lock"]
+
+
+def test_a_lock_that_cannot_be_made_is_not_held(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with durable.locked(tmp_path / "file" / ".lock", lambda: None) as held:
+        assert not held
 
 
 def test_digests(tmp_path: Path) -> None:

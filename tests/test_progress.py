@@ -5,7 +5,10 @@ import os
 import re
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -136,13 +139,78 @@ def test_odd_file_names_are_printed_and_logged(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text(encoding="utf-8") == "caf\\udce9.png\nmore\n"
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_stops_nothing_and_is_told_once(tmp_path: Path) -> None:
     stream = io.StringIO()
     display = Display(stream)
     display.log_to(tmp_path / "missing" / "train.log")
     display.say("one")
     display.say("two")
-    assert stream.getvalue() == "one\ntwo\n"
+    log = tmp_path / "missing" / "train.log"
+    note = f"note: {log} cannot be written (no such file or directory): what follows is not in it"
+    assert stream.getvalue() == f"one\n{note}\ntwo\n"
+
+
+@contextmanager
+def full_disk() -> Iterator[IO[str]]:
+    """A file on it."""
+    file = Path("/dev/full").open("w")  # noqa: SIM115 (closing it tries once more)
+    yield file
+    with suppress(OSError):
+        file.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such device there")
+@pytest.mark.parametrize("log_first", [False, True])
+def test_what_nobody_reads_is_told_in_the_log_once(log_first: bool, tmp_path: Path) -> None:
+    with full_disk() as full:
+        display = Display(full)
+        if log_first:
+            display.log_to(tmp_path / "train.log")
+        display.say("one")
+        display.say("two")
+        with display.bar("work", 3) as bar:
+            bar.advance(3, "text")
+        display.log_to(tmp_path / "train.log")
+        display.say("three")
+    note = "note: lines can no longer be shown (no space left on device): they stand here alone"
+    assert (tmp_path / "train.log").read_text() == f"{note}\none\ntwo\nthree\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such device there")
+def test_where_neither_can_be_written_work_goes_on() -> None:
+    with full_disk() as full:
+        display = Display(full)
+        display.log_to(Path("/dev/full"))
+        display.say("one")
+        display.say("two")
+        assert display.quiet
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals there")
+@pytest.mark.fault("C23")
+def test_a_terminal_that_goes_away_stops_nothing(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is closed while a live line stands on it: work goes on, the log says so."""
+    import pty
+
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    shown = b""
+    with suppress(OSError), os.fdopen(theirs, "w") as terminal:  # closing it tries once more
+        display = Display(terminal)
+        display.log_to(tmp_path / "train.log")
+        with display.bar("epoch 1/2", 10) as bar:
+            for done in range(10):
+                clock.now += 1
+                bar.advance(1, f"loss {done}")
+                if done == 4:
+                    while b"loss 4" not in shown:
+                        shown += os.read(ours, 1000)
+                    os.close(ours)
+        display.say("epoch 1 is done")
+    assert (tmp_path / "train.log").read_text().splitlines() == [
+        "note: lines can no longer be shown (input/output error): they stand here alone",
+        "epoch 1 is done",
+    ]
 
 
 def test_no_notebook_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from alexnet.errors import AlexNetError, DataError, UsageError
-from alexnet.run import RESULTS_COLUMNS, Run, write_csv
+from alexnet.plain_files import write_csv
+from alexnet.run import RESULTS_COLUMNS, Run
 
 
 def test_names_count_up(tmp_path: Path) -> None:
@@ -43,10 +44,28 @@ def test_last_is_the_newest_that_has_weights(tmp_path: Path, monkeypatch: pytest
         run.best.parent.mkdir()
         run.best.write_bytes(b"")
         moment = time.time() - 100 * age
-        os.utime(run.best, (moment, moment))
+        for file in (run.best, run.args_file):
+            os.utime(file, (moment, moment))
     Run.create("runs/train", "diverged").write_args({"data": "diverged"})
     assert Run.find("last").args["data"] == "new"
     assert Run.find("last").best == Run("runs/train/new").best
+
+
+@pytest.mark.fault("C22")
+def test_last_is_the_newest_though_the_clock_was_set_back_while_it_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is set back by a day while a run trains: `last` is that run, not the one before."""
+    monkeypatch.chdir(tmp_path)
+    now = time.time()
+    for name, begun, ended in (("before", now - 200, now - 100), ("now", now, now - 86_400)):
+        run = Run.create("runs/train", name)
+        run.write_args({"data": name, "model": "m", "recipe": "r"})
+        run.best.parent.mkdir()
+        run.best.write_bytes(b"")
+        os.utime(run.args_file, (begun, begun))
+        os.utime(run.best, (ended, ended))
+    assert Run.find("last").path.name == Run.begun("last").path.name == "now"
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b'{"split": "val"}', b"[" * 4000])

@@ -167,6 +167,7 @@ def test_args_of_a_real_run_passed_back(digits_run: Run) -> None:
     assert recipe == recipes.find("modern", "digits").model_copy(update={"epochs": 2})
 
 
+@pytest.mark.fault("C21")
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -188,14 +189,17 @@ def test_args_of_a_real_run_passed_back(digits_run: Run) -> None:
     ],
 )
 def test_refused_in_one_line(given: dict[str, Any], message: str) -> None:
+    """Unknown fields, wrong types and impossible values from Python: one line each, the nearest name suggested."""
     with pytest.raises(UsageError) as caught:
         settings.resolve(given)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("C21")
 @pytest.mark.parametrize("content", ["a: [1\nb: 2\n", "- 1\n- 2\n", "", "1: 2\n", "\xff\xfe"])
 def test_configs_that_are_none(tmp_path: Path, content: str) -> None:
+    """Files given as --config that are no YAML, no mapping, no text, or not there: one line."""
     (tmp_path / "a.yaml").write_bytes(content.encode("latin-1"))
     with pytest.raises(UsageError) as caught:
         settings.resolve({}, tmp_path / "a.yaml")

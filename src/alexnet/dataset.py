@@ -121,7 +121,14 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
 
 def decode(source: Source, preprocess: Preprocess, options: Options, display: Display) -> Store:
     """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many."""
-    decoded = store.open_or_build(source, preprocess, cache_folder() / "stores", display, workers=options.workers)
+    decoded = store.open_or_build(
+        source,
+        preprocess,
+        cache_folder() / "stores",
+        display,
+        workers=options.workers,
+        accept_truncated=options.accept_truncated,
+    )
     _report_bad_files(source, decoded, options, display)
     return decoded
 
@@ -160,37 +167,57 @@ def _refuse_blind_schedule(recipe: Recipe, source: Source) -> None:
         )
 
 
-def _report_missing_classes(source: Source, parts: Split, display: Display) -> None:
-    """Say which classes cannot be judged, since validation or test has no picture of them."""
+def missing_classes(source: Source, parts: Split) -> dict[str, list[str]]:
+    """Classes of which validation or test has no picture, by part; a part without any picture is left out."""
+    missing = {}
     for name in ("val", "test"):
         indices = getattr(parts, name)
-        missing = np.setdiff1d(np.arange(len(source.classes)), source.labels[indices])
-        if len(indices) and len(missing):
-            named = ", ".join(source.classes[label] for label in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            display.say(f"note: the {name} part has no picture of {named}{more}")
+        absent = np.setdiff1d(np.arange(len(source.classes)), source.labels[indices])
+        if len(indices) and len(absent):
+            missing[name] = [source.classes[label] for label in absent]
+    return missing
+
+
+def why_refused(source: Source, bad: dict[int, str], options: Options) -> str | None:
+    """Why nothing is trained on what is left without the unreadable pictures (`bad`: index and what is wrong): they
+    are too many, or a class has none left; None: something is."""
+    if too_many := _too_many(source, bad, options):
+        return too_many
+    usable = np.setdiff1d(np.arange(len(source)), list(bad))
+    left = np.bincount(source.labels[usable], minlength=len(source.classes))
+    had = np.bincount(source.labels, minlength=len(source.classes))
+    gone = [source.classes[label] for label in np.flatnonzero((left == 0) & (had > 0))]
+    if not gone:
+        return None
+    more = f" (nor have {len(gone) - 1} more)" if len(gone) > 1 else ""
+    return f"class {gone[0]!r} in {source.name} has no picture that can be read{more}: add some or remove it"
+
+
+def _too_many(source: Source, bad: dict[int, str], options: Options) -> str | None:
+    allowed = 0 if options.strict else options.bad_files
+    if allowed is None:
+        allowed = max(10, len(source) // 100)
+    if len(bad) <= allowed:
+        return None
+    return (
+        f"{len(bad)} of {len(source)} pictures cannot be read, {allowed} are tolerated; the first: "
+        f"{next(iter(bad.values()))}. Mend or remove them, or allow more with --bad-files"
+    )
+
+
+def _report_missing_classes(source: Source, parts: Split, display: Display) -> None:
+    for part, missing in missing_classes(source, parts).items():
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        display.say(f"note: the {part} part has no picture of {', '.join(missing[:5])}{more}")
 
 
 def _report_bad_files(source: Source, decoded: Store, options: Options, display: Display) -> None:
     """Name unreadable pictures once, and stop when they are too many, or a class has none left."""
-    count = len(decoded.bad)
-    if not count:
+    if not decoded.bad:
         return
-    allowed = 0 if options.strict else options.bad_files
-    if allowed is None:
-        allowed = max(10, len(source) // 100)
-    first = next(iter(decoded.bad.values()))
-    if count > allowed:
-        raise DataError(
-            f"{count} of {len(source)} pictures cannot be read, {allowed} are tolerated; the first: {first}. "
-            "Mend or remove them, or allow more with --bad-files"
-        )
-    display.say(f"left out, {count} of {len(source)} pictures (the files stay as they are):")
-    for fault in decoded.bad.values():
-        display.say(f"  {fault}")
-    left = np.bincount(source.labels[decoded.usable], minlength=len(source.classes))
-    left[np.bincount(source.labels, minlength=len(source.classes)) == 0] = 1  # never had any
-    if (left == 0).any():
-        raise DataError(
-            f"class {source.classes[int(left.argmin())]!r} in {source.name} has no picture that can be read"
-        )
+    if not _too_many(source, decoded.bad, options):
+        display.say(f"left out, {len(decoded.bad)} of {len(source)} pictures (the files stay as they are):")
+        for fault in decoded.bad.values():
+            display.say(f"  {fault}")
+    if refused := why_refused(source, decoded.bad, options):
+        raise DataError(refused)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write beside, flush to the disk, rename; and digests of what was written."""
+"""Files that are whole or absent: write beside, flush to the disk, rename; locks, and digests of what was written."""
 
 import contextlib
 import errno
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,6 +84,32 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: Callable[[], object]) -> Iterator[bool]:
+    """Hold the lock that is the file `path`; `wait` is called once if another process has it. Gives whether it is held.
+
+    It is the kernel's: a process that dies sets it free. It is not held where the disk knows no locks, or where the
+    file may not be written. The empty file stays.
+    """
+    from filelock import FileLock, Timeout  # not at the top: `alexnet --help` needs no locks
+
+    lock = FileLock(path, fallback_to_soft=False)  # a soft one would outlive a process that dies on another machine
+    held = False
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            wait()
+            lock.acquire(poll_interval=0.2)
+        held = True
+    try:
+        yield held
+    finally:
+        if held:
+            lock.release()
 
 
 def digest(*parts: bytes | str) -> str:

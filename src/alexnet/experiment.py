@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from alexnet import __version__, checkup, dataset, doctor, settings, verdict, weights
+from alexnet import __version__, checkup, dataset, doctor, durable, settings, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
 from alexnet.device import Precision
@@ -25,6 +26,7 @@ from alexnet.settings import Options
 from alexnet.training import start
 from alexnet.training.checkpoint import Checkpoint
 from alexnet.training.loop import Setting, fit
+from alexnet.training.parallel import traffic
 from alexnet.training.recipe import Recipe
 from alexnet.training.saving import Saver
 from alexnet.training.settle import FACTS, settle
@@ -32,6 +34,7 @@ from alexnet.training.stop import Stop
 from alexnet.training.world import World
 from alexnet.weights import Card
 
+HERE = Path(__file__).parent
 VERDICT_BATCH = 128  # pictures at a time; as in `verdict.judge_part`
 
 
@@ -74,7 +77,7 @@ def train(
     named = {"data": None if data is None else str(data), "recipe": recipe}
     asked = {**given, **{key: value for key, value in named.items() if value is not None}}
     options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments, display)
-    return together(lambda world, speaker: _train(options, chosen, world, speaker), display)
+    return together(lambda world, speaker: begin(options, chosen, world, speaker), display)
 
 
 def together(work: Callable[[World, Display], Run], display: Display) -> Run:
@@ -84,19 +87,29 @@ def together(work: Callable[[World, Display], Run], display: Display) -> Run:
     try:
         return work(world, display)
     except (DivergedError, StoppedError) as error:
+        if not world.leads:  # all have agreed on it, and the leader says so
+            raise SystemExit(error.exit_code) from error
         display.note(str(error))  # the doctor reads train.log
         raise
+    except RuntimeError as error:
+        lost = world.lost(error)
+        if lost is None:
+            raise
+        raise lost from error
     finally:
         world.leave()
 
 
-def _train(options: Options, recipe: Recipe, world: World, display: Display) -> Run:
+def begin(options: Options, recipe: Recipe, world: World, display: Display) -> Run:
+    """Train from the start, among others or alone; see `train`."""
     # -- the machine -------------------------------------------------------------------------------------------
     device, precision = set_up(options, recipe, world, display)
     if recipe.batch_size < 2 and variants.find(recipe.model).has_batch_norm:
         raise UsageError(
             f"--batch-size {recipe.batch_size}: batch norm in {recipe.model} needs at least 2 pictures a step"
         )
+    if recipe.average is not None and options.parallel == "hybrid":
+        raise UsageError("--parallel hybrid keeps no running average: take --parallel data, or --set average=null")
 
     # -- data and network --------------------------------------------------------------------------------------
     data = dataset.prepare(options, recipe, display)
@@ -115,7 +128,7 @@ def _train(options: Options, recipe: Recipe, world: World, display: Display) -> 
     made = Run.create(options.project, options.name, exist_ok=options.exist_ok).path if world.leads else ""
     run = Run(world.share(str(made)))
     if world.leads:
-        _write_start(run, options, recipe, data, machine.environment(device, precision))
+        _write_start(run, options, recipe, data, {**machine.environment(device, precision), **world.origin()})
         display.log_to(run.log_file)
     return carry_out(Begun(run, options, recipe, data, network, frozen, device, precision), world, display)
 
@@ -145,6 +158,13 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         f"{len(data.source.classes)} classes · {parameter_count(begun.network):,} parameters"
     )
     display.say(f"split: {parts.why}")
+    _refuse_other_peers(begun, world)
+    if world.size > 1:
+        sent = traffic(begun.network, recipe.batch_size, world.size, all_to_all=device.type == "cuda")
+        display.say(
+            f"{world.size} processes, --parallel {options.parallel}; each sends about {sent.data / 1e6:,.1f} MB a step "
+            f"with data, {sent.hybrid / 1e6:,.1f} MB with hybrid"
+        )
     display.say(f"run: {run.path}")
 
     # -- training ----------------------------------------------------------------------------------------------
@@ -157,13 +177,12 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
         balance = torch.from_numpy(weighted).to(device)
 
-    def save(row: Row, kept: AlexNet, is_best: bool) -> None:
+    def save(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
         if not world.leads:
             return
         rows.append(row)
         run.write_results(rows)
         measured = replace(card, measured=_measured(row))
-        state = kept.state_dict()
         weights.save(run.last, state, measured)
         if is_best:
             weights.save(run.best, state, measured)
@@ -189,6 +208,7 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
                 _looked_at_afterwards(recipe, data),
                 saver,
                 stop,
+                options.parallel,
             ),
             class_weights=balance,
             save=save,
@@ -198,8 +218,37 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         # -- verdict and pictures ------------------------------------------------------------------------------
         if world.leads:
             stop.instead = f" after training; the verdict is missing. Go on: alexnet train --resume {shown(run.path)}"
-            _finish(run, data, recipe, begun.network, device, display)
+            _finish(run, data, recipe, _alone(begun, world), device, display)
     return run
+
+
+def _alone(begun: Begun, world: World) -> AlexNet:
+    """The network as one process has it: one that was divided gives no answers without the others."""
+    if world.size == 1 or begun.options.parallel == "data":
+        return begun.network
+    spread = begun.network
+    network = AlexNet(spread.variant, spread.classes, spread.input_shape).on(begun.device)
+    start.hold(network, begun.recipe, begun.options.freeze, Display(quiet=True))
+    return network
+
+
+def _refuse_other_peers(begun: Begun, world: World) -> None:
+    """Errors: UsageError when the processes do not have the same pictures, settings and program."""
+    machines = {"device", "data_dir", "workers"}  # may be another on another machine
+    args = settings.as_args(begun.options, begun.recipe)
+    split = begun.data.split.train, begun.data.split.val, begun.data.split.test
+    world.refuse_differences(
+        {
+            "their alexnet": __version__,
+            "their torch": torch.__version__,
+            "the program's files": durable.digest(*(file.read_bytes() for file in sorted(HERE.rglob("*.py")))),
+            "what was asked for": str({key: value for key, value in args.items() if key not in machines}),
+            "the pictures": begun.data.source.digest,
+            "labels or split": durable.digest(*(part.tobytes() for part in (begun.data.source.labels, *split))),
+        }
+        if world.size > 1
+        else {}
+    )
 
 
 def _counts(data: Dataset) -> dict[str, dict[str, int]]:

@@ -13,10 +13,11 @@ from alexnet import durable, pictures
 from alexnet.data import images
 from alexnet.errors import DataError, UsageError
 from alexnet.pictures import grids
+from alexnet.plain_files import refuse_overwriting, write_csv
 from alexnet.predict import Classifier, Prediction, load
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from alexnet.run import Run, refuse_overwriting, write_csv
+from alexnet.run import Run
 
 UNKNOWN = "unknown"
 THUMBNAIL = 192  # pixels

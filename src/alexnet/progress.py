@@ -2,14 +2,16 @@
 
 A terminal gets one live line that is rewritten; a pipe or file gets a plain line every ten seconds; a
 notebook gets one display that is updated. Permanent lines go to the same place, and to a log if one is set.
+Whoever works is never stopped by it: where a reader has gone or the log's disk is full, the other one says so, once.
 """
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from alexnet.errors import printable
 
@@ -53,18 +55,14 @@ class Display:
             self._append(text)
 
     def say(self, text: str = "") -> None:
-        """Print a permanent line. A reader that has gone, or a full disk behind the log, stops nothing."""
+        """Print a permanent line."""
         text = printable(text)
-        if not self.quiet:
-            self._write(text + "\n")
-        if self._log is None:
-            self._said.append(text)
-        else:
-            self._append(text)
+        self._write(text + "\n")
+        self._record(text)
 
     def note(self, text: str) -> None:
         """Write a line into the log alone: what is said elsewhere already, such as an error."""
-        self._append(printable(text))
+        self._record(printable(text))
 
     def detail(self, text: str) -> None:
         """Print a line that only --verbose shows."""
@@ -96,7 +94,7 @@ class Display:
             *columns,
             TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(compact=True),
-            console=Console(file=self.stream, highlight=False),
+            console=Console(file=cast(IO[str], _Terminal(self)), highlight=False),
             transient=True,
             auto_refresh=False,
         )
@@ -113,16 +111,25 @@ class Display:
         yield _Notebook(lambda text: cell.update(shown.Pretty(text)), title, total, unit)
         cell.update(shown.Pretty(""))
 
-    def _append(self, text: str) -> None:
+    def _record(self, text: str) -> None:
         if self._log is None:
+            self._said.append(text)
+        else:
+            self._append(text)
+
+    def _append(self, text: str) -> None:
+        if (log := self._log) is None:
             return
         try:
-            with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text + "\n")
-        except OSError:
+        except OSError as error:
             self._log = None
+            self.say(f"note: {log} cannot be written ({_reason(error)}): what follows is not in it")
 
     def _write(self, text: str) -> None:
+        if self.quiet:
+            return
         try:
             try:
                 self.stream.write(text)
@@ -130,8 +137,27 @@ class Display:
                 encoding = getattr(self.stream, "encoding", None) or "ascii"
                 self.stream.write(text.encode(encoding, "replace").decode(encoding))
             self.stream.flush()
-        except (OSError, ValueError):  # nobody reads any more, or there is no room for it
+        except (OSError, ValueError) as error:  # nobody reads any more, or there is no room for it
             self.quiet = True
+            self.note(f"note: lines can no longer be shown ({_reason(error)}): they stand here alone")
+
+
+class _Terminal(io.TextIOBase):
+    """A display's terminal as rich writes to it; it may go away while a line is live."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self._display.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._display._write(text)
+        return len(text)
 
 
 class _Silent:
@@ -203,6 +229,10 @@ class _Live(_Timed):
     def show(self, text: str) -> None:
         self.progress.update(self.task, completed=self.done, total=self.total, text=text)
         self.progress.refresh()
+
+
+def _reason(error: Exception) -> str:
+    return ((isinstance(error, OSError) and error.strerror) or str(error)).lower()
 
 
 def _in_notebook() -> bool:

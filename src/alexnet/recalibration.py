@@ -7,8 +7,9 @@ from typing import Any
 from alexnet import checkup, dataset, durable, predict, verdict, weights
 from alexnet.errors import UsageError
 from alexnet.models.modules import batch_norms
+from alexnet.plain_files import free_name
 from alexnet.progress import Display
-from alexnet.run import Row, Run, free_name
+from alexnet.run import Row, Run
 from alexnet.training.recalibrate import recalibrate as measure
 
 

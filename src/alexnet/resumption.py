@@ -1,5 +1,6 @@
 """A training that stopped goes on: the same run, the same pictures, from the last checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from alexnet.settings import Options
 from alexnet.training import checkpoint, start
 from alexnet.training.checkpoint import Checkpoint
 from alexnet.training.recipe import Recipe
-from alexnet.training.world import World
+from alexnet.training.world import World, restarts
 from alexnet.weights import Card
 
 OF_THE_MACHINE = ("data_dir", "device", "workers", "save_every")
@@ -52,6 +53,44 @@ def resume(
         return experiment.train(config=run.args_file, display=display, **asked, **place)
     saved = checkpoint.load(run.checkpoint)
     return experiment.together(lambda world, speaker: _go_on(run, saved, asked, world, speaker), display)
+
+
+def train_or_go_on(
+    *,
+    config: Path | None = None,
+    assignments: Sequence[str] = (),
+    display: Display | None = None,
+    **given: Any,  # noqa: ANN401
+) -> Run:
+    """`experiment.train`; but where torchrun has started the processes anew, since one was lost, go on with their run.
+
+    Errors: as `experiment.train` and `resume`.
+    """
+    if not restarts():
+        return experiment.train(config=config, assignments=assignments, display=display, **given)
+    display = display or Display()
+    options, recipe = settings.resolve(given, config, assignments, display)
+
+    def work(world: World, speaker: Display) -> Run:
+        found = _begun_by(world, options) if world.leads else None
+        place = world.share("" if found is None else str(found.path))
+        if not place:
+            return experiment.begin(options, recipe, world, speaker)
+        run = Run(place)
+        speaker.say(f"torchrun has started the processes anew: they go on with {run.path}")
+        if world.any(world.leads and run.checkpoint.exists()):
+            return _go_on(run, checkpoint.load(run.checkpoint), {}, world, speaker)
+        again = {"project": run.path.parent, "name": run.path.name, "exist_ok": True}
+        return experiment.begin(options.model_copy(update=again), recipe, world, speaker)
+
+    return experiment.together(work, display)
+
+
+def _begun_by(world: World, options: Options) -> Run | None:
+    """The newest run below the project that the same torchrun has begun."""
+    runs = sorted(options.project.glob("*/args.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
+    origin = world.origin().items()
+    return next((run for run in (Run(file.parent) for file in runs) if origin <= run.environment.items()), None)
 
 
 def _go_on(run: Run, saved: Checkpoint, asked: dict[str, Any], world: World, display: Display) -> Run:

@@ -3,25 +3,20 @@
 Stages meet here and nowhere else: training writes a run; pictures, prediction and evaluation read it.
 """
 
-import csv
-import io
-import json
 import os
 import shlex
 import subprocess
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from alexnet import durable
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import UsageError
+from alexnet.plain_files import read_csv, read_mapping, read_text, whole, write_csv
 
 RESULTS_COLUMNS = (
     "epoch",
@@ -125,11 +120,7 @@ class Run:
         Errors: UsageError when there is none.
         """
         if str(given) == "last":
-            trained = Path("runs/train").glob("*/weights/best.safetensors")
-            runs = sorted(trained, key=lambda file: file.stat().st_mtime)
-            if not runs:
-                raise UsageError("there is no trained run below runs/train yet: start one with 'alexnet train'")
-            return cls(runs[-1].parent.parent)
+            return cls._newest("trained run", "args.yaml", "weights/best.safetensors")
         run = cls(given)
         if not run.args_file.is_file() and Path(given).name == str(given):
             run = cls(Path("runs/train") / given)  # a run's name alone
@@ -145,10 +136,16 @@ class Run:
         """
         if str(given) != "last":
             return cls.find(given)
-        runs = sorted(Path("runs/train").glob("*/args.yaml"), key=lambda file: file.stat().st_mtime)
+        return cls._newest("run", "args.yaml")
+
+    @classmethod
+    def _newest(cls, kind: str, *names: str) -> "Run":
+        """Of the runs below runs/train that have all these files, the one with the newest of them: the first is written
+        at a training's start, so that a clock set back afterwards misleads nobody."""
+        runs = [cls(path) for path in Path("runs/train").glob("*") if all((path / name).is_file() for name in names)]
         if not runs:
-            raise UsageError("there is no run below runs/train yet: start one with 'alexnet train'")
-        return cls(runs[-1].parent)
+            raise UsageError(f"there is no {kind} below runs/train yet: start one with 'alexnet train'")
+        return max(runs, key=lambda run: max((run.path / name).stat().st_mtime for name in names))
 
     # ---- names -------------------------------------------------------------------------------------------
 
@@ -197,11 +194,13 @@ class Run:
     @property
     def args(self) -> dict[str, Any]:
         """What was asked for, defaults filled in."""
-        with _whole(self.args_file):
-            args = dict(yaml.safe_load(self._text("args.yaml")))
-            if missing := {"data", "model", "recipe"} - args.keys():
-                raise KeyError(*missing)
-            return args
+        return read_mapping(self.args_file, ("data", "model", "recipe"))
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The machine and the programs that it was trained with (env.json); empty where that is not there."""
+        file = self.path / "env.json"
+        return read_mapping(file, ()) if file.is_file() else {}
 
     @property
     def history(self) -> list[Row]:
@@ -209,7 +208,7 @@ class Run:
         if not self.results_file.is_file():
             return []
         rows = []
-        with _whole(self.results_file):
+        with whole(self.results_file):
             for row in self.read_table("results.csv"):
                 numbers = {key: float(value) for key, value in row.items() if value not in ("", None)}
                 for column in ("train/loss", "train/acc"):
@@ -221,30 +220,19 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The verdict (metrics.json); empty before there is one."""
         file = self.path / "metrics.json"
-        if not file.exists():
-            return {}
-        with _whole(file):
-            metrics = dict(json.loads(self._text("metrics.json")))
-            if missing := {"split", "n", "accuracy_top1", "interval95", "confusion_matrix"} - metrics.keys():
-                raise KeyError(*missing)
-            return metrics
+        needed = ("split", "n", "accuracy_top1", "interval95", "confusion_matrix")
+        return read_mapping(file, needed) if file.exists() else {}
 
     @property
     def vitals(self) -> dict[str, Any]:
         """What was measured inside the network after training (vitals.json); empty where nothing was."""
         file = self.path / "vitals.json"
-        if not file.exists():
-            return {}
-        with _whole(file):
-            vitals = dict(json.loads(self._text("vitals.json")))
-            if missing := {"pictures", "evaluation", "activations"} - vitals.keys():
-                raise KeyError(*missing)
-            return vitals
+        return read_mapping(file, ("pictures", "evaluation", "activations")) if file.exists() else {}
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the network's outputs (labels.txt); line ends are escaped."""
-        return self._text("labels.txt").removesuffix("\n").split("\n")  # splitlines knows more ends of lines
+        return read_text(self.path / "labels.txt").removesuffix("\n").split("\n")  # splitlines knows more ends of lines
 
     @property
     def split(self) -> list[dict[str, str]]:
@@ -260,7 +248,7 @@ class Run:
     def thumbnails(self) -> dict[str, NDArray[Any]]:
         """Arrays by name; see `thumbnails_file`."""
         with (
-            _whole(self.thumbnails_file),
+            whole(self.thumbnails_file),
             self.thumbnails_file.open("rb") as file,
             np.load(file, allow_pickle=False) as arrays,
         ):
@@ -268,19 +256,7 @@ class Run:
 
     def read_table(self, name: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
         """A CSV file of this run. Errors: DataError when it is missing, or lacks one of `columns`."""
-        with _whole(self.path / name):
-            rows = list(csv.DictReader(io.StringIO(self._text(name, newline=""), newline="")))
-            if not rows or any(row.get(column) is None for row in rows for column in columns):
-                raise KeyError(name)
-            return rows
-
-    def _text(self, name: str, newline: str | None = None) -> str:
-        """A text file of this run. Errors: DataError when it is missing."""
-        file = self.path / name
-        if not file.is_file():
-            raise DataError(f"{file} is missing: the run was not finished, or the file was removed")
-        with file.open(encoding="utf-8", errors="surrogateescape", newline=newline) as text:
-            return text.read()
+        return read_csv(self.path / name, columns)
 
     # ---- writing (each file whole or not at all) -----------------------------------------------------------
 
@@ -315,50 +291,6 @@ class Run:
         durable.write(self.thumbnails_file, lambda file: np.savez_compressed(file, **everything))
 
 
-@contextmanager
-def _whole(file: Path) -> Iterator[None]:
-    """Turn what a damaged file leads to into a DataError that names it."""
-    try:
-        yield
-    except (yaml.YAMLError, csv.Error, zipfile.BadZipFile, EOFError, LookupError, RecursionError, TypeError,
-            ValueError, zlib.error) as error:  # fmt: skip
-        raise DataError(f"{file} is damaged or not whole: restore it or train again") from error
-
-
 def shown(path: Path) -> str:
     """A path as it can be pasted into a command line."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
-
-
-def free_name(parent: Path, base: str) -> str:
-    """BASE, or BASE2, BASE3, ...: the first that is not there yet."""
-    number = 1
-    while (parent / f"{base}{number if number > 1 else ''}").exists():
-        number += 1
-    return f"{base}{number if number > 1 else ''}"
-
-
-def refuse_overwriting(file: Path, exist_ok: bool) -> None:
-    """Errors: UsageError when `file` exists and `exist_ok` was not said."""
-    if os.path.lexists(file) and not file.is_file():
-        raise UsageError(f"{file} is no regular file: choose another name")
-    if file.exists() and not exist_ok:
-        raise UsageError(f"{file} exists already: choose another name, or allow it with --exist-ok")
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV file in one step, Unix line ends, bytes of odd names kept."""
-    kept = list(rows)
-    text = _as_csv(columns, kept, csv.QUOTE_MINIMAL)
-    if "\r" in text:  # Python before 3.13 leaves a carriage return in a name unquoted, and the row would end there
-        text = _as_csv(columns, kept, csv.QUOTE_ALL)
-    data = text.encode("utf-8", "surrogateescape")
-    durable.write(path, lambda file: file.write(data))
-
-
-def _as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], quoting: Literal[0, 1]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="", quoting=quoting)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -19,6 +19,7 @@ from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import foreign
 from alexnet.progress import Display
 from alexnet.training import recipes
+from alexnet.training.parallel import Way
 from alexnet.training.recipe import Recipe, explained, merged, parse_assignments
 
 
@@ -48,6 +49,8 @@ class Options(BaseModel):
     """How many unreadable pictures are tolerated; None: ten, or 1 % if that is more."""
     strict: bool = False
     """Tolerate none."""
+    accept_truncated: bool = False
+    """Read a JPEG that is cut short all the same, grey where it is missing (see `data.images`)."""
     folds: int | None = Field(None, ge=2)
     """Into how many parts the training pictures are divided, each of which is validation once."""
     fold: int | None = Field(None, ge=1)
@@ -56,6 +59,8 @@ class Options(BaseModel):
     """Seconds that training and verdict may take, given as such or as 90s, 30m, 2h; None: the recipe's epochs."""
     save_every: int | None = Field(None, ge=1)
     """Steps from one checkpoint to the next; None: at the ends of epochs, as often as costs next to nothing."""
+    parallel: Way = "data"
+    """How torchrun's processes share the work: every layer's gradients averaged, or dense layers divided."""
     project: Path = Path("runs/train")
     name: str | None = None
     exist_ok: bool = False

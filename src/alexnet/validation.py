@@ -12,9 +12,10 @@ from alexnet.dataset import Dataset
 from alexnet.errors import UsageError
 from alexnet.judging.evaluate import PREDICTION_COLUMNS
 from alexnet.models import foreign
+from alexnet.plain_files import refuse_overwriting, write_csv
 from alexnet.predict import Classifier
 from alexnet.progress import Display
-from alexnet.run import Run, refuse_overwriting, write_csv
+from alexnet.run import Run
 
 
 def validate(

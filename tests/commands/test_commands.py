@@ -60,7 +60,9 @@ def test_unknown_verb(tmp_path: Path) -> None:
     assert "Traceback" not in result.err
 
 
+@pytest.mark.fault("C14")
 def test_training_that_diverges(tmp_path: Path) -> None:
+    """A learning rate of 1e30: exit 5, no weights are left."""
     result = installed("train", "--lr", "1e30", "--epochs", "1", *FAST, "--project", "runs", cwd=tmp_path)
     assert result.code == 5
     assert result.error.startswith("error: training diverged in epoch 1")
@@ -72,6 +74,7 @@ def test_training_that_diverges(tmp_path: Path) -> None:
 # ---- errors ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("C21")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -98,6 +101,7 @@ def test_training_that_diverges(tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_line(call: Call, tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    """Wrong names, options and files for several verbs: one line each, with its exit code."""
     (tmp_path / "file").write_text("in the way")
     result = call(*arguments, *(("--quiet",) if arguments[0] in ("train", "val", "predict") else ()))
     assert result.code == code

@@ -2,26 +2,25 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data import images, store
+from alexnet.data import images, store, store_files
 from alexnet.data.sources import Source, open_source
 from alexnet.data.sources.base import Content
 from alexnet.data.store import Store
 from alexnet.errors import DataError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
+from tests.conftest import noisy
 
 Folder = Callable[..., Path]
 MakeSource = Callable[..., Source]
@@ -33,8 +32,14 @@ def opened(source: Source, cache: Path, rule: Preprocess = RULE, workers: int | 
 
 
 def stores(cache: Path) -> list[Path]:
-    """Finished stores; hidden folders are unfinished ones."""
-    return sorted(entry for entry in cache.iterdir() if not entry.name.startswith("."))
+    """All folders of a cache that has no unfinished ones: these are hidden."""
+    folders = sorted(entry for entry in cache.iterdir() if entry.suffix != ".lock")
+    assert not [folder for folder in folders if folder.name.startswith(".")]
+    return folders
+
+
+def content(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.iterdir()}
 
 
 def undecodable(source: Source) -> Source:
@@ -135,6 +140,7 @@ def test_the_same_content_elsewhere_is_the_same_store(folder_of_colours: Folder,
     assert len(stores(tmp_path / "cache")) == 1
 
 
+@pytest.mark.fault("B4")
 def test_other_content_with_the_same_time_and_size_is_another_store(folder_of_colours: Folder, tmp_path: Path) -> None:
     folder = folder_of_colours()
     file = folder / "red" / "000.bmp"
@@ -145,11 +151,15 @@ def test_other_content_with_the_same_time_and_size_is_another_store(folder_of_co
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     source = open_source(folder)
+    (first,) = stores(tmp_path / "cache")
+    kept = content(first)
     changed = opened(source, tmp_path / "cache")
     assert changed.pixels[source.names.index("red/000.bmp"), 0, 0].tolist() == [0, 250, 0]
     assert len(stores(tmp_path / "cache")) == 2
+    assert content(first) == kept
 
 
+@pytest.mark.fault("B5")
 @pytest.mark.parametrize(
     "other", [{"resize_to": 24}, {"resize": "crop"}, {"channels": 1}], ids=lambda change: next(iter(change))
 )
@@ -158,8 +168,11 @@ def test_another_way_of_resizing_is_another_store(
 ) -> None:
     source = open_source(folder_of_colours(count=2))
     opened(source, tmp_path / "cache")
+    (first,) = stores(tmp_path / "cache")
+    before = content(first)
     opened(source, tmp_path / "cache", Preprocess.from_dict(RULE.to_dict() | other))
     assert len(stores(tmp_path / "cache")) == 2
+    assert content(first) == before
 
 
 @pytest.mark.parametrize(
@@ -208,6 +221,7 @@ def _edited(folder: Path, key: str, value: object) -> None:
     (folder / "index.json").write_text(json.dumps(index | {key: value}))
 
 
+@pytest.mark.fault("B2", "B3")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_store_is_built_anew(folder_of_colours: Folder, tmp_path: Path, damage: str) -> None:
     folder = folder_of_colours()
@@ -219,14 +233,14 @@ def test_a_damaged_store_is_built_anew(folder_of_colours: Folder, tmp_path: Path
     np.testing.assert_array_equal(again.pixels, expected(folder, source))
     assert again.bad == {}
     opened(undecodable(source), tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == [place]
+    assert stores(tmp_path / "cache") == [place]
 
 
 def test_a_source_that_gives_too_few_pictures_makes_no_store(source_of: MakeSource, tmp_path: Path) -> None:
     picture = np.zeros((20, 20, 3), np.uint8)
     with pytest.raises(DataError, match="gave 3 of its 4 pictures"):
         opened(source_of([0, 1, 0, 1], contents=[picture] * 3), tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert stores(tmp_path / "cache") == []
 
 
 def test_an_error_while_building_leaves_nothing_behind(folder_of_colours: Folder, tmp_path: Path) -> None:
@@ -238,9 +252,10 @@ def test_an_error_while_building_leaves_nothing_behind(folder_of_colours: Folder
 
     with pytest.raises(KeyboardInterrupt):
         opened(replace(source, contents=contents), tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert stores(tmp_path / "cache") == []
 
 
+@pytest.mark.fault("B7")
 def test_the_space_is_reserved_before_anything_is_decoded(folder_of_colours: Folder, tmp_path: Path) -> None:
     """A hole in a mapped file turns a full disk into a signal that kills the process."""
     source = open_source(folder_of_colours())
@@ -253,6 +268,49 @@ def test_the_space_is_reserved_before_anything_is_decoded(folder_of_colours: Fol
 
     opened(replace(source, contents=contents), tmp_path / "cache")
     assert taken[0] >= 36 * 20 * 20 * 3
+
+
+def test_pictures_that_are_cut_short_are_kept_if_asked_for_in_a_store_of_their_own(
+    folder_of_colours: Folder, tmp_path: Path
+) -> None:
+    folder = folder_of_colours()
+    file = folder / "red" / "cut.jpg"
+    Image.fromarray(noisy((200, 30, 20), 0, side=64)).save(file)
+    os.truncate(file, file.stat().st_size // 2)
+    source = open_source(folder)
+    number = source.names.index("red/cut.jpg")
+    for _ in range(2):
+        assert list(opened(source, tmp_path / "cache").bad) == [number]
+        kept = store.open_or_build(source, RULE, tmp_path / "cache", Display(quiet=True), accept_truncated=True)
+        assert kept.bad == {}
+        assert kept.pixels[number].any()
+    assert len(stores(tmp_path / "cache")) == 2
+
+
+def test_what_will_be_written_is_told_unless_it_is_little(
+    folder_of_colours: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = open_source(folder_of_colours())
+    store.open_or_build(source, RULE, tmp_path / "cache", Display())
+    assert "to be written" not in capsys.readouterr().out
+    for _ in range(2):
+        store.open_or_build(source, Preprocess(size=400, resize_to=400), tmp_path / "cache", Display())
+    (folder,) = (folder for folder in stores(tmp_path / "cache") if (folder / "pixels.npy").stat().st_size > 10_000_000)
+    assert capsys.readouterr().out.count(f"store {folder}: 17 MB to be written") == 1
+
+
+def test_a_store_that_the_disk_spoils_at_once_is_refused(
+    folder_of_colours: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal = store_files.seal
+
+    def spoiling(folder: Path, *given: Any) -> None:
+        seal(folder, *given)
+        _cut(folder / "pixels.npy", 0.9)
+
+    monkeypatch.setattr(store_files, "seal", spoiling)
+    with pytest.raises(DataError, match=r"was damaged while it was made \(pixels.npy has .* try again"):
+        opened(open_source(folder_of_colours()), tmp_path / "cache")
 
 
 def test_the_user_s_folder_is_left_as_it_was(folder_of_colours: Folder, tmp_path: Path) -> None:
@@ -275,116 +333,3 @@ def test_the_user_s_folder_is_left_as_it_was(folder_of_colours: Folder, tmp_path
             path.chmod(0o755 if path.is_dir() else 0o644)
     assert list(built.bad) == [36]
     assert state() == before
-
-
-PRELUDE = """
-import os, resource, signal, sys, time
-from pathlib import Path
-import numpy as np
-import torch
-from alexnet.data import store
-from alexnet.data.sources.base import Source
-from alexnet.errors import ResourceError
-from alexnet.preprocess import Preprocess
-from alexnet.progress import Display
-
-torch.set_num_threads(1)
-cache = Path(sys.argv[1])
-PICTURES = np.random.default_rng(0).integers(0, 256, (640, 20, 20, 3)).astype(np.uint8)
-
-def source(pause):
-    def contents():
-        for picture in PICTURES:
-            time.sleep(pause)
-            yield picture
-    count = len(PICTURES)
-    names = tuple(f"{number:04d}" for number in range(count))
-    return Source("made up", ("a", "b"), names, np.arange(count) % 2, ("",) * count, contents, "key", "")
-
-def build(pause=0.0):
-    return store.open_or_build(source(pause), Preprocess(20, 20), cache, Display(quiet=True), workers=2)
-
-def child(work):
-    number = os.fork()
-    if number == 0:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return number
-
-def visible():
-    return [entry for entry in cache.iterdir() if not entry.name.startswith(".")]
-
-"""
-
-
-def by_another_process(script: str, cache: Path) -> str:
-    """What a new Python says that runs the script; it forks from there, where no thread has been started."""
-    cache.mkdir()
-    result = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(cache)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_process_killed_while_building_leaves_nothing_that_looks_like_a_store(tmp_path: Path) -> None:
-    said = by_another_process(
-        """
-        leftovers = 0
-        for delay in np.random.default_rng(1).uniform(0.01, 0.5, 10):
-            number = child(lambda: build(0.001))
-            time.sleep(delay)
-            os.kill(number, signal.SIGKILL)
-            _, status = os.waitpid(number, 0)
-            assert os.WIFSIGNALED(status), "the build was over before it was killed"
-            assert visible() == [], visible()
-            leftovers = len(list(cache.iterdir()))
-        built = build()
-        assert np.array_equal(built.pixels, PICTURES)
-        assert len(visible()) == 1
-        print(leftovers)
-        """,
-        tmp_path / "cache",
-    )
-    assert int(said) >= 3  # they were killed in the middle
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_processes_that_build_at_once_end_with_the_same_store(tmp_path: Path) -> None:
-    by_another_process(
-        """
-        def work():
-            assert np.array_equal(build(0.0005).pixels, PICTURES)
-
-        numbers = [child(work) for _ in range(3)]
-        assert [os.waitpid(number, 0)[1] for number in numbers] == [0, 0, 0]
-        assert len(list(cache.iterdir())) == 1, list(cache.iterdir())
-        assert np.array_equal(build().pixels, PICTURES)
-        """,
-        tmp_path / "cache",
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_full_disk_is_told_and_nothing_half_built_stays(tmp_path: Path) -> None:
-    said = by_another_process(
-        """
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-        try:
-            build()
-        except ResourceError as error:
-            print(error)
-        assert list(cache.iterdir()) == []
-        """,
-        tmp_path / "cache",
-    )
-    assert said.startswith("the disk is full")
-    assert str(tmp_path / "cache") in said

@@ -182,7 +182,7 @@ def test_training_mode_and_running_statistics_equal_keras_after_one_step(name: s
         rule.apply([variable.value.grad for variable in variables], variables)
 
     # ours
-    optimizer = optimizers.build(constants, ours)
+    optimizer = optimizers.build(constants, ours.parameters())
     logits = ours.train()(channels_first(batch))
     F.cross_entropy(logits, torch.from_numpy(labels)).backward()  # type: ignore[no-untyped-call]
     optimizer.step()

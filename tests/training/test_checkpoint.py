@@ -1,5 +1,6 @@
 """The checkpoint file: whole, or refused in one line; and nothing in it is ever run."""
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -32,7 +33,9 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.fault("C10")
 def test_every_flipped_byte_and_every_cut_is_noticed(tmp_path: Path) -> None:
+    """A bit flipped and the file cut at a hundred places, each byte of its end among them: none is read."""
     file = tmp_path / "checkpoint.pt"
     checkpoint.save(file, some())
     whole = file.read_bytes()
@@ -70,7 +73,9 @@ class Canary:
         return os.system, (f"touch {self.file}",)
 
 
+@pytest.mark.fault("C11")
 def test_code_in_a_file_is_not_run_even_where_the_digest_is_right(tmp_path: Path) -> None:
+    """A checkpoint with os.system inside and a right digest: refused, the command does not run."""
     file, canary = tmp_path / "checkpoint.pt", tmp_path / "canary"
     whole = some()
     evil = Checkpoint(whole.card, whole.progress, {"conv1.weight": Canary(canary)}, whole.optimizer, None)
@@ -80,7 +85,28 @@ def test_code_in_a_file_is_not_run_even_where_the_digest_is_right(tmp_path: Path
     assert not canary.exists()
 
 
+@pytest.mark.fault("C8")
+@pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.ENOSPC])
+def test_a_disk_that_fails_when_it_is_flushed(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EIO, EDQUOT and ENOSPC when a save is flushed to the disk: the checkpoint before stays, no rests."""
+    file = tmp_path / "checkpoint.pt"
+    checkpoint.save(file, some(1.0))
+    before = file.read_bytes()
+
+    def failing(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing)
+        with pytest.raises(OSError if number == errno.EIO else ResourceError):
+            checkpoint.save(file, some(2.0))
+    assert file.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.fault("C8")
 def test_a_full_disk_leaves_the_checkpoint_before_as_it_was(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE while torch writes: the disk is named as full, the checkpoint before stays, no rests."""
     resource = pytest.importorskip("resource")
     file = tmp_path / "checkpoint.pt"
     checkpoint.save(file, some(1.0))

@@ -49,11 +49,14 @@ def diverge(monkeypatch: pytest.MonkeyPatch, spoil: Spoil, recipe: Recipe) -> tu
     return str(caught.value), before, network
 
 
+@pytest.mark.fault("C14")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize(("layer", "step"), [("conv1", 2), ("conv2", 6), ("fc4", 3)])
 def test_the_layer_and_the_step_are_named_and_no_weight_is_touched(
     value: float, layer: str, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """NaN or infinity in a layer from some step on: epoch, step and layer are named, no weight is changed."""
+
     def spoil(network: AlexNet, number: int) -> None:
         if number == step:
             network.get_submodule(layer).bias.data[0] = value  # type: ignore[operator]
@@ -65,7 +68,10 @@ def test_the_layer_and_the_step_are_named_and_no_weight_is_touched(
         assert torch.equal(tensor.nan_to_num(7), before[name].nan_to_num(7)), name
 
 
+@pytest.mark.fault("C14")
 def test_a_gradient_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Infinity in one gradient alone: noticed before the step."""
+
     def spoil(network: AlexNet, number: int) -> None:
         if number == 2:
             weight = network.get_submodule("fc3").weight

@@ -20,7 +20,7 @@ RULES = ["sgd", "paper", "adamw", "adadelta"]
 @pytest.mark.parametrize("name", RULES)
 def test_no_decay_on_biases_and_batch_norm(name: str) -> None:
     network = small()
-    optimizer = build(Optimizer.model_validate({"name": name, "lr": 0.1, "weight_decay": 0.01}), network)
+    optimizer = build(Optimizer.model_validate({"name": name, "lr": 0.1, "weight_decay": 0.01}), network.parameters())
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     found = {key: decay[id(parameter)] for key, parameter in network.named_parameters()}
     assert found == {"0.weight": 0.01, "0.bias": 0, "1.weight": 0, "1.bias": 0, "3.weight": 0.01, "3.bias": 0}
@@ -29,12 +29,12 @@ def test_no_decay_on_biases_and_batch_norm(name: str) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_decay_of_biases_where_a_source_has_it(name: str) -> None:
     settings = Optimizer.model_validate({"name": name, "lr": 0.1, "weight_decay": 0.01, "bias_decay": True})
-    assert [group["weight_decay"] for group in build(settings, small()).param_groups] == [0.01, 0.01]
+    assert [group["weight_decay"] for group in build(settings, small().parameters()).param_groups] == [0.01, 0.01]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_biases_have_a_rate_of_their_own(name: str) -> None:
-    optimizer = build(Optimizer.model_validate({"name": name, "lr": 0.1, "bias_lr": 2}), small())
+    optimizer = build(Optimizer.model_validate({"name": name, "lr": 0.1, "bias_lr": 2}), small().parameters())
     assert [(group["of"], group["lr"]) for group in optimizer.param_groups] == [("weights", 0.1), ("biases", 0.2)]
     dims = {group["of"]: {p.dim() for p in group["params"]} for group in optimizer.param_groups}
     assert dims == {"weights": {2, 4}, "biases": {1}}
@@ -43,7 +43,7 @@ def test_biases_have_a_rate_of_their_own(name: str) -> None:
 def test_frozen_parameters_are_left_out() -> None:
     network = small()
     network[0].requires_grad_(False)
-    optimizer = build(Optimizer(name="sgd", lr=0.1), network)
+    optimizer = build(Optimizer(name="sgd", lr=0.1), network.parameters())
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for key, p in network.named_parameters() if not key.startswith("0.")}
 
@@ -54,7 +54,7 @@ def test_adadelta_is_kerass_rule() -> None:
     weight = nn.Parameter(torch.tensor([[0.5, -1.0], [2.0, 1e-3]]))
     layer = nn.Module()
     layer.weight = weight
-    optimizer = build(Optimizer(name="adadelta", lr=lr, rho=rho, epsilon=epsilon), layer)
+    optimizer = build(Optimizer(name="adadelta", lr=lr, rho=rho, epsilon=epsilon), layer.parameters())
     values = weight.detach().double().numpy().copy()
     gradients = np.random.default_rng(0).normal(size=(3, 2, 2))
     squares, moves = np.zeros((2, 2)), np.zeros((2, 2))
@@ -75,7 +75,7 @@ def test_sgd_with_momentum_and_decay(nesterov: bool) -> None:
     layer = nn.Module()
     layer.weight = weight
     settings = Optimizer(name="sgd", lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=decay)
-    optimizer = build(settings, layer)
+    optimizer = build(settings, layer.parameters())
     values, velocity = weight.detach().double().numpy().copy(), np.zeros((1, 2))
     for step in range(3):
         gradient = np.array([[1.0, step]])
@@ -92,7 +92,7 @@ def test_adamw_first_step() -> None:
     weight = nn.Parameter(torch.tensor([[0.5, -1.0]]))
     layer = nn.Module()
     layer.weight = weight
-    optimizer = build(Optimizer(name="adamw", lr=0.1, weight_decay=0.5, epsilon=1e-8), layer)
+    optimizer = build(Optimizer(name="adamw", lr=0.1, weight_decay=0.5, epsilon=1e-8), layer.parameters())
     weight.grad = torch.tensor([[3.0, -0.2]])
     optimizer.step()
     wanted = np.array([[0.5, -1.0]]) * (1 - 0.1 * 0.5) - 0.1 * np.array([[1.0, -1.0]])
@@ -100,7 +100,7 @@ def test_adamw_first_step() -> None:
 
 
 def test_plain_sgd_needs_no_nesterov() -> None:
-    optimizer = build(Optimizer(name="sgd", lr=0.1, momentum=0, nesterov=True), small())
+    optimizer = build(Optimizer(name="sgd", lr=0.1, momentum=0, nesterov=True), small().parameters())
     assert optimizer.param_groups[0]["nesterov"] is False
 
 
@@ -112,7 +112,7 @@ def positions(settings: Optimizer, gradient: float = 1.0, start: float = 0.0) ->
     """Where a single weight stands after each step of the rates in DROP."""
     layer = nn.Module()
     layer.weight = weight = nn.Parameter(torch.tensor([[start]], dtype=torch.float64))
-    optimizer = build(settings, layer)
+    optimizer = build(settings, layer.parameters())
     places = []
     for rate in DROP:
         for group in optimizer.param_groups:
@@ -133,7 +133,10 @@ def test_the_papers_rule_and_torchs_differ_after_a_drop_of_the_rate() -> None:
 def test_the_papers_rule_is_torchs_where_the_rate_stays() -> None:
     networks = [small(), small()]
     rules = [
-        build(Optimizer.model_validate({"name": name, "lr": 0.1, "nesterov": False, "weight_decay": 0.01}), network)
+        build(
+            Optimizer.model_validate({"name": name, "lr": 0.1, "nesterov": False, "weight_decay": 0.01}),
+            network.parameters(),
+        )
         for name, network in zip(("paper", "sgd"), networks, strict=True)
     ]
     random = torch.Generator().manual_seed(1)
@@ -168,12 +171,12 @@ def test_the_papers_velocity_travels_in_the_state() -> None:
 
     settings = Optimizer(name="paper", lr=0.1, weight_decay=0.01, bias_lr=2)
     straight, stopped, resumed = small(), small(), small()
-    through, first = build(settings, straight), build(settings, stopped)
+    through, first = build(settings, straight.parameters()), build(settings, stopped.parameters())
     for rate in DROP[:2]:
         step(straight, through, rate)
         step(stopped, first, rate)
     resumed.load_state_dict(stopped.state_dict())
-    second = build(settings, resumed)
+    second = build(settings, resumed.parameters())
     second.load_state_dict(first.state_dict())
     assert {tuple(state) for state in second.state.values()} == {("velocity",)}
     assert [group["of"] for group in second.param_groups] == ["weights", "biases"]

@@ -9,12 +9,15 @@ from alexnet.models.network import create_model
 from alexnet.training import checkpoint
 from alexnet.training.average import Average
 from alexnet.training.checkpoint import Progress
+from alexnet.training.parallel import Spread
 from alexnet.training.saving import Saver
+from alexnet.training.world import World
 
 
 def save(saver: Saver) -> None:
-    network = create_model("notebook-mnist")
-    saver.save(Progress(epoch=2), network, torch.optim.SGD(network.parameters(), 0.1), Average(network, None))
+    spread = Spread(create_model("notebook-mnist"), World(), "data")
+    optimizer = torch.optim.SGD(spread.parameters, 0.1)
+    saver.save(Progress(epoch=2), spread, optimizer, Average(spread.network, None))
 
 
 def test_every_so_many_steps_and_every_epoch_where_that_was_asked(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from alexnet.errors import StoppedError
 from alexnet.training.stop import Stop
 
-NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,6 +41,24 @@ def test_where_nothing_is_left_to_save_the_first_one_leaves() -> None:
         with pytest.raises(StoppedError, match="stopped by SIGTERM after training") as caught:
             send("SIGTERM")
     assert caught.value.exit_code == 75
+
+
+def test_a_signal_that_the_loop_has_not_seen_any_more_leaves_before_what_cannot_be_saved() -> None:
+    with Stop() as stop:
+        send("SIGTERM")
+        with pytest.raises(StoppedError, match="stopped by SIGTERM after training"):
+            stop.instead = " after training"
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            send("SIGHUP")
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert stop.asked is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_thread_that_is_not_the_main_one_trains_without_listening() -> None:

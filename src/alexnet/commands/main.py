@@ -3,6 +3,7 @@
 A verb's file is imported only when it is called, so that `alexnet --help` needs neither torch nor numpy.
 """
 
+import contextlib
 import errno
 import importlib
 import io
@@ -17,6 +18,7 @@ from alexnet.errors import AlexNetError, ResourceError, UsageError, printable, u
 
 VERBS = {
     "train": "Train on a named set, a folder or a CSV file; leaves a run directory.",
+    "check": "Look at every picture of a data set before anybody trains on it.",
     "val": "Judge a run on its validation, test or training part, or on other pictures.",
     "predict": "Name what is on pictures: files, folders, patterns.",
     "doctor": "Say what is wrong with a run, and mend what can be mended.",
@@ -33,6 +35,15 @@ VERBS = {
 }
 
 LONGEST = 1000  # signs of an error: files may hold names of any length
+
+CANNOT_REPEAT = " does not have a deterministic implementation"  # so says torch
+
+SIGNS_OF_NO_MEMORY = (
+    "DefaultCPUAllocator",  # torch
+    "bad_alloc",  # C++
+    "could not create a primitive\n",  # oneDNN; "... primitive descriptor" is another matter
+    "failed to map segment",  # a library that is loaded
+)
 
 EXIT_CODES = (
     "Exit codes: 0 ok, 2 usage, 3 data, 4 model file, 5 diverged, 6 disk or memory, 75 stopped and saved, 130 stopped."
@@ -86,8 +97,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and leave the process with the right code."""
-    if sys.stdout is None:  # closed by whoever called
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):  # signs that a terminal or pipe cannot show stop nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -112,27 +122,56 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads: say no more)
         code = 0
-    except OSError as error:
-        _tell(error, f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
-        code = UsageError.exit_code if error.errno == errno.ENAMETOOLONG else ResourceError.exit_code
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+    except Exception as error:
+        known = _explained(error)
+        if known is None:
             raise
-        _tell(error, "out of memory: try a smaller --batch-size or --imgsz")
-        code = 6
+        _tell(error, known[1])
+        code = known[0]
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _open_what_is_closed() -> None:
+    """Standard streams that the caller has closed lead nowhere; else the next file would take their numbers, and what
+    any library prints would land in it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+
+
+def _explained(error: Exception) -> tuple[int, str] | None:
+    """Exit code and message for what Python and its libraries raise; None for what should not happen."""
+    if _out_of_memory(error):
+        return ResourceError.exit_code, "out of memory: try a smaller --batch-size or --imgsz"
+    if isinstance(error, OSError):
+        code = UsageError.exit_code if error.errno == errno.ENAMETOOLONG else ResourceError.exit_code
+        return code, f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, RuntimeError) and CANNOT_REPEAT in str(error):
+        what = str(error).partition(CANNOT_REPEAT)[0]
+        return UsageError.exit_code, (
+            f"--deterministic: {what} cannot be repeated bit for bit here: leave it out, or take --device cpu"
+        )
+    return None
+
+
 def _out_of_memory(error: Exception) -> bool:
-    """Python's own error, a GPU's (known by name: torch is not imported here), or that of torch's CPU allocator."""
+    """Python's own error, a GPU's (known by name: torch is not imported here), or what libraries say then."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return "DefaultCPUAllocator" in str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError | ImportError) and any(sign in f"{error}\n" for sign in SIGNS_OF_NO_MEMORY)
 
 
 def _tell(error: BaseException, message: str) -> None:
-    if os.environ.get("ALEXNET_DEBUG"):
-        traceback.print_exception(error)
     label = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
     line = printable(message)
-    click.echo(label + (line if len(line) <= LONGEST else f"{line[:LONGEST]} …"), err=True)
+    with contextlib.suppress(OSError):  # where nobody hears it, the exit code says it
+        if os.environ.get("ALEXNET_DEBUG"):
+            traceback.print_exception(error)
+        click.echo(label + (line if len(line) <= LONGEST else f"{line[:LONGEST]} …"), err=True)

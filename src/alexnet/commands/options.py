@@ -34,6 +34,12 @@ data_dir = click.option(
     help="Where named sets live [else ALEXNET_DATA, else a cache].",
 )
 protocol = click.option("--protocol", metavar="NAME", help="flowers17: oxford-1, oxford-2 or oxford-3.")
+workers = click.option("--workers", "-j", type=int, help="Threads that decode pictures.")
+bad_files = click.option("--bad-files", type=int, help="Unreadable pictures tolerated [10, or 1 %].")
+strict = click.option("--strict", is_flag=True, default=None, help="Tolerate no unreadable picture.")
+accept_truncated = click.option(
+    "--accept-truncated", is_flag=True, default=None, help="Read JPEGs that are cut short, grey where they are missing."
+)
 topk = click.option("--topk", type=click.IntRange(min=1), default=5, show_default=True, help="Classes an answer names.")
 save_csv = click.option("--save-csv", type=click.Path(path_type=Path), help="Write the answers to this CSV file too.")
 exist_ok = click.option("--exist-ok", is_flag=True, help="Write into an existing folder.")

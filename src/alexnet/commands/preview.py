@@ -34,8 +34,9 @@ def command(
 ) -> None:
     """Draw 25 training pictures of DATA as they are stored and as the network meets them in training."""
     from alexnet import pictures
+    from alexnet.plain_files import refuse_overwriting
     from alexnet.preview import before_and_after
-    from alexnet.run import Run, refuse_overwriting
+    from alexnet.run import Run
 
     display = options.display(quiet)
     if out is not None:

@@ -34,7 +34,7 @@ from alexnet.errors import UsageError
 @options.protocol
 @click.option("--device", metavar="NAME", default=None, help="auto, cpu, cuda, cuda:1 or mps.")
 @options.amp
-@click.option("--workers", "-j", type=int, help="Threads that decode pictures.")
+@options.workers
 @click.option("--seed", type=int, help="Same seed, same result.")
 @click.option("--deterministic", is_flag=True, default=None, help="Refuse what cannot be repeated bit for bit.")
 @click.option(
@@ -45,8 +45,10 @@ from alexnet.errors import UsageError
     help="Go on with RUN (none named: the newest) from its checkpoint; --epochs may be more than it had.",
 )
 @click.option("--save-every", type=int, metavar="N", help="Save a checkpoint every N steps [some epochs' ends].")
-@click.option("--bad-files", type=int, help="Unreadable pictures tolerated [10, or 1 %].")
-@click.option("--strict", is_flag=True, default=None, help="Tolerate no unreadable picture.")
+@click.option("--parallel", metavar="WAY", help="Among torchrun's processes: data (default) or hybrid; docs/scale.md.")
+@options.bad_files
+@options.strict
+@options.accept_truncated
 @click.option("--project", type=click.Path(path_type=Path), help="Folder of the run [runs/train].")
 @click.option("--name", help="Name of the run [exp, exp2, ...].")
 @click.option("--exist-ok", is_flag=True, default=None, help="Write into an existing run.")
@@ -70,7 +72,7 @@ def command(
     alexnet train path/to/folder --epochs 30 --name first
     alexnet train --resume                   (after Ctrl-C, a kill, a power cut)
     """
-    from alexnet import cross_validation, experiment, resumption
+    from alexnet import cross_validation, resumption
 
     display = options.display(quiet, verbose, as_json)
     asked = options.said({"data": data, **given})
@@ -79,7 +81,7 @@ def command(
             raise UsageError("--resume goes on as the run was begun: leave out --config and --set")
         run = resumption.resume(asked.pop("resume"), display=display, **asked)
     else:
-        train = cross_validation.train if given.get("folds") else experiment.train
+        train = cross_validation.train if given.get("folds") else resumption.train_or_go_on
         run = train(config=config, assignments=assignments, display=display, **asked)
     if as_json:
         options.print_json({"run": str(run.path), **run.metrics})

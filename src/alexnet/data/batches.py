@@ -21,6 +21,10 @@ class Batch:
     pixels: Tensor
     labels: Tensor
     indices: NDArray[np.int64]
+    own: int
+    """How many of them count, from the first on; the others are borrowed, so that shares are of one size."""
+    weight: float = 1.0
+    """What the mean over the own ones must be multiplied by, so that the mean over all processes is the batch's."""
 
 
 class Batches:
@@ -40,8 +44,9 @@ class Batches:
     ) -> None:
         """`pixels`, uint8 (all, S, S, C), and `labels` cover the whole source; `indices` are those served.
 
-        With a `seed` the order is shuffled anew each epoch; None keeps it. Each of `ranks` processes is
-        served its share of every batch.
+        With a `seed` the order is shuffled anew each epoch, for training; None keeps it, for judging. Each of
+        `ranks` processes is served its share of every batch: which pictures are in a batch does not depend on
+        their number.
         """
         if batch_size < 1:
             raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
@@ -63,14 +68,26 @@ class Batches:
         if self.seed is not None:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
         for start, stop in self.borders[first:]:
-            yield self._gather(order[start:stop][self.rank :: self.ranks])
+            yield self._share(order[start:stop])
 
     def step_seed(self, epoch: int, step: int) -> int:
         """The seed of everything random inside one step: augmentation, dropout."""
         words = np.random.SeedSequence([self.seed or 0, epoch, step, self.rank]).generate_state(2)
         return int(words[0]) << 31 | int(words[1]) >> 1
 
-    def _gather(self, chosen: NDArray[np.int64]) -> Batch:
+    def _share(self, batch: NDArray[np.int64]) -> Batch:
+        """This process's part. All parts are of one size, and for training of two pictures at least where there are
+        two (batch norm needs them): what a part lacks is borrowed from the others and does not count."""
+        own = batch[self.rank :: self.ranks]
+        weight = len(own) * self.ranks / len(batch)
+        if self.ranks > 1:
+            least = 1 if self.seed is None else min(2, len(batch))
+            size = max(-(-len(batch) // self.ranks), least)
+            others = np.delete(batch, np.s_[self.rank :: self.ranks])
+            return self._gather(np.concatenate([own, others[: size - len(own)]]), len(own), weight)
+        return self._gather(own, len(own), weight)
+
+    def _gather(self, chosen: NDArray[np.int64], own: int, weight: float) -> Batch:
         rows = torch.from_numpy(np.take(self._pixels, chosen, axis=0))
         labels = torch.from_numpy(self._labels[chosen])
         device = self.device
@@ -79,7 +96,7 @@ class Batches:
             rows, labels = rows.pin_memory(), labels.pin_memory()
         # (N, S, S, C) seen as (N, C, S, S): channels last in memory, as convolutions like it
         pixels = rows.to(device, non_blocking=pinned).permute(0, 3, 1, 2)
-        return Batch(pixels, labels.to(device, non_blocking=pinned), chosen)
+        return Batch(pixels, labels.to(device, non_blocking=pinned), chosen, own, weight)
 
 
 def borders(count: int, batch_size: int, *, merge_single: bool) -> list[tuple[int, int]]:

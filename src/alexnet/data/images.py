@@ -5,7 +5,8 @@ Training, validation and prediction all come here, so that a picture looks the s
 * the first frame of an animation or multi-page file;
 * EXIF orientation applied (a malformed one is ignored);
 * transparency laid over white;
-* 16 and 32 bits a channel scaled down to 8, grey repeated over three channels, CMYK converted.
+* 16 and 32 bits a channel scaled down to 8, grey repeated over three channels, CMYK converted;
+* of a JPEG that is cut short nothing, unless `accepting_truncated` says otherwise.
 
 It never writes, and it decides by content, not by the name's ending.
 """
@@ -15,16 +16,20 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from alexnet.data import signatures
 from alexnet.errors import DataError, printable
+
+T = TypeVar("T")
 
 MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a gigabyte once decoded
 SUFFIXES = frozenset(
@@ -52,6 +57,8 @@ SUFFIXES = frozenset(
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """What a file may hold, whatever its name: Pillow knows more, some of which start other programs (EPS)."""
 
+TRUNCATED = "truncated: the file ends before its picture does"
+_TOO_LARGE = f"more than the {MAX_PIXELS:,} pixels allowed; shrink the picture"
 _UNREADABLE = (
     UnidentifiedImageError,
     Image.DecompressionBombError,
@@ -69,22 +76,69 @@ _UNREADABLE = (
 )
 
 
+_END_OF_JPEG = b"\xff\xd9"
+_truncated_too = False
+
+
+class UnreadableError(DataError):
+    """A picture that cannot be read."""
+
+    def __init__(self, shown: str, reason: str, detail: str = "") -> None:
+        super().__init__(f"{shown}: {reason} ({detail})" if detail else f"{shown}: {reason}")
+        self.reason = reason
+        """What is wrong with it, in the same words for every picture that has this fault."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, and what kind of file held it."""
+
+    pixels: NDArray[np.uint8]
+    """uint8 (H, W, 3), RGB."""
+    kind: str
+    """One of `FORMATS`, whatever the file is called."""
+    frames: bool
+    """Whether this is the first of several frames or pages."""
+
+
 def read(source: Path | bytes, name: str | None = None) -> NDArray[np.uint8]:
     """The picture in a file or in bytes, uint8 (H, W, 3), RGB.
 
-    Errors: DataError naming the picture and what is wrong with it.
+    Errors: UnreadableError (a DataError) naming the picture and what is wrong with it.
     """
-    shown = printable(name or (str(source) if isinstance(source, Path) else "picture"))
+    return _opened(source, name, _pixels)
+
+
+def examine(source: Path | bytes, name: str | None = None) -> Picture:
+    """The same, with what kind of file it is; a little slower. Errors: as `read`."""
+    return _opened(source, name, lambda image: Picture(_pixels(image), _kind(image), _has_frames(image)))
+
+
+def named_kind(name: str) -> str | None:
+    """What a file's name says it is, one of `FORMATS`; None where it says nothing.
+
+    >>> named_kind("a/b.JPG")
+    'JPEG'
+    """
+    Image.init()
+    kind = Image.registered_extensions().get(PurePosixPath(name).suffix.lower())
+    return kind if kind in FORMATS else None
+
+
+@contextmanager
+def accepting_truncated(accepted: bool) -> Iterator[None]:
+    """Whether a JPEG that is cut short is read all the same: what is missing is mid-grey, or coarse if progressive.
+
+    One in which nothing is left to see stays unreadable, and so do cut files of other kinds, whose decoders leave
+    black behind, or nothing at all. It holds for the whole process: whoever calls `read` from several threads enters
+    this around them all.
+    """
+    global _truncated_too  # noqa: PLW0603 (threads that others start must see it)
+    before, _truncated_too = _truncated_too, accepted
     try:
-        with without_warnings():
-            if isinstance(source, Path):
-                if not stat.S_ISREG(source.stat().st_mode):
-                    raise DataError(f"{shown}: not a regular file")
-                with source.open("rb") as file:
-                    return _decode(file, shown)
-            return _decode(io.BytesIO(source), shown)
-    except _UNREADABLE as error:
-        raise DataError(f"{shown}: {_reason(error)}") from error
+        yield
+    finally:
+        _truncated_too = before
 
 
 @contextmanager
@@ -99,15 +153,64 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _decode(file: IO[bytes], shown: str) -> NDArray[np.uint8]:
+def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image], T]) -> T:
+    shown = printable(name or (str(source) if isinstance(source, Path) else "picture"))
+    try:
+        with without_warnings():
+            if not isinstance(source, Path):
+                return _decoded(io.BytesIO(source), shown, use)
+            if not stat.S_ISREG(source.stat().st_mode):
+                raise UnreadableError(shown, "not a regular file")
+            with source.open("rb") as file:
+                return _decoded(file, shown, use)
+    except _UNREADABLE as error:
+        raise UnreadableError(shown, _reason(error)) from error
+
+
+def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T]) -> T:
+    try:
+        image = _header(file, shown)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        raise UnreadableError(shown, signatures.in_words(file.read(signatures.LENGTH))) from error
+    try:
+        return use(image)
+    except OSError as error:
+        if not _truncated_too or image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+            raise
+        file.seek(0)
+        rest = _header(io.BytesIO(file.read() + _END_OF_JPEG), shown)
+        seen = np.asarray(rest.convert("RGB"))
+        if (seen == seen[0, 0]).all():
+            raise  # nothing but the grey that was put in
+        return use(rest)
+
+
+def _header(file: IO[bytes], shown: str) -> Image.Image:
+    """The picture before it is decoded, unless it would be too large."""
     Image.init()
     image: Image.Image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
     if image.width * image.height > MAX_PIXELS:
-        raise DataError(
-            f"{shown}: {image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed; shrink the picture"
-        )
+        raise UnreadableError(shown, _TOO_LARGE, f"{image.width}×{image.height}")
+    return image
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     image.load()
     return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
+
+
+def _kind(image: Image.Image) -> str:
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _has_frames(image: Image.Image) -> bool:
+    if image.format == "MPO":
+        return False  # a camera's JPEG with a preview or a depth map behind it
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # what comes after the first frame is damaged
+        return False
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -139,12 +242,12 @@ def _from_grey(values: NDArray[np.float64]) -> Image.Image:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "no picture that can be read (wrong or damaged content)"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than the {MAX_PIXELS:,} pixels allowed; shrink the picture"
+        return _TOO_LARGE
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if "truncated" in str(error).lower():
+        return TRUNCATED
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,36 +1,38 @@
 """Decode once: the pictures of a source as uint8 on disk, memory-mapped.
 
 A store is a folder `<key>/` with `pixels.npy`, uint8 (N, S, S, C), row i being picture i of the source, and
-`index.json`. It is built in a folder beside and renamed when complete, so that what bears the name is whole.
-The key is a digest of the pictures' content and of how they are resized: other pictures or another size make
-another store, and none is ever changed.
+`index.json` (see store_files.py). It is built in a folder beside and renamed when complete, so that what bears the
+name is whole. The key is a digest of the format, the pictures' content and how they are resized: other pictures,
+another size or another version's format make another store, and none is ever changed. docs/store.md tells people.
 """
 
-import itertools
-import json
+import contextlib
+import math
 import os
+import platform
+import secrets
 import shutil
-import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import durable
-from alexnet.data import images
-from alexnet.data.sources.base import Content, Source
-from alexnet.errors import DataError
+from alexnet.data import images, store_files
+from alexnet.data.decode import decode
+from alexnet.data.sources.base import Source
+from alexnet.data.store_files import FORMAT, PIXELS, DamagedError, Shape, verify
+from alexnet.errors import DataError, ResourceError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
-FORMAT = 2
-CHUNK = 32  # pictures a worker takes at a time
+__all__ = ["Store", "open_or_build", "verify"]
+
+TOLD = 10_000_000  # bytes from which on people are told what will be written
+FORGOTTEN = 86400  # seconds after which nobody comes back to an unfinished folder
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -49,155 +51,160 @@ class Store:
 
 
 def open_or_build(
-    source: Source, preprocess: Preprocess, cache: Path, display: Display, *, workers: int | None = None
+    source: Source,
+    preprocess: Preprocess,
+    cache: Path,
+    display: Display,
+    *,
+    workers: int | None = None,
+    accept_truncated: bool = False,
 ) -> Store:
-    """The store of `source` as `preprocess` wants it, built below `cache` unless it is there.
+    """The store of `source` as `preprocess` wants it, built below `cache` unless it is there and whole.
 
-    Errors: ResourceError when the disk is full (nothing half-built stays).
+    Of several processes one builds and the others wait for it. With `accept_truncated`, pictures that are cut short
+    are kept, which makes another store.
+
+    Errors: ResourceError when the disk is full or cannot be written (nothing half-built stays); DataError for a store
+    of another format under this name, or a source that changes while it is read.
     """
-    key = durable.digest(
-        str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)
-    )
-    folder = cache / key
+    parts = [str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)]
+    if accept_truncated:
+        parts.append("accept truncated")
+    folder = cache / durable.digest(*parts)
     shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
-    store = _open(folder, shape)
-    if store is None:
-        display.detail(f"store {folder}: {np.prod(shape) / 1e6:,.0f} MB to be written")
-        _build(folder, shape, source, preprocess, display, workers or os.cpu_count() or 1)
+    store = None
+    with contextlib.suppress(DamagedError):  # told by the one who builds it anew
         store = _open(folder, shape)
     if store is None:
-        raise DataError(f"the store {folder} was damaged while it was made: delete it and try again")
+        waiting = f"waiting for another process that builds the store {folder}"
+        with (
+            durable.locked(cache / f".{folder.name}.lock", lambda: display.say(waiting)) as alone,
+            images.accepting_truncated(accept_truncated),
+        ):
+            store = _open_or_tell(folder, shape, display)
+            if store is None:
+                _sweep(folder, alone=alone)
+                store = _build(folder, shape, source, preprocess, display, workers or os.cpu_count() or 1)
+    _tell_if_larger_than_memory(store, display)
     return store
 
 
-def _open(folder: Path, shape: tuple[int, int, int, int]) -> Store | None:
-    """The store in `folder`, or None when it is missing, of another format, or not whole."""
-    try:
-        index: dict[str, Any] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        bad = {int(number): reason for number, reason in index["bad"].items()}
-        whole = index["format"] == FORMAT and index["digest"] == _digest(bad)
-    except (OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, SyntaxError):
+def _open(folder: Path, shape: Shape) -> Store | None:
+    """The store in `folder`, or None where there is none.
+
+    Errors: DamagedError.
+    """
+    if not folder.exists():
         return None
-    if not whole or pixels.shape != shape or pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
-        return None
-    return Store(pixels, bad)
+    store = Store(*store_files.load(folder))
+    if store.pixels.shape != shape:
+        raise DamagedError(f"{PIXELS} has another shape")
+    return store
 
 
-def _digest(bad: dict[int, str]) -> str:
-    return durable.digest(json.dumps(bad, sort_keys=True))
-
-
-def _build(
-    folder: Path,
-    shape: tuple[int, int, int, int],
-    source: Source,
-    preprocess: Preprocess,
-    display: Display,
-    workers: int,
-) -> None:
+def _open_or_tell(folder: Path, shape: Shape, display: Display) -> Store | None:
+    """The same; a damaged one is told and counts for nothing."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        return _open(folder, shape)
+    except DamagedError as error:
+        display.say(f"the store {folder} is damaged ({error}): it is built anew")
+        return None
+
+
+def _build(folder: Path, shape: Shape, source: Source, preprocess: Preprocess, display: Display, workers: int) -> Store:
+    unfinished = folder.parent / f"{_prefix(folder)}{secrets.token_hex(4)}"
+    try:
+        unfinished.mkdir(parents=True)
     except OSError as error:
-        raise durable.translated(error, folder) from error
+        raise _unwritable(folder, error) from error
     try:
-        bad = _decode_all(unfinished / "pixels.npy", shape, source, preprocess, display, workers)
-        index = {"format": FORMAT, "bad": bad}
-        durable.write_text(unfinished / "index.json", json.dumps(index | {"digest": _digest(bad)}))
-        if folder.exists() and _open(folder, shape) is None:
-            shutil.rmtree(folder)  # a damaged one, which would stand in the way
-        unfinished.chmod(0o755)
-        try:
-            unfinished.rename(folder)
-            durable.sync_folder(folder.parent)
-        except OSError:
-            if not folder.exists():  # else somebody else was first, with the same content
-                raise
+        _tell_need(folder, shape, display)
+        bad = decode(source, preprocess, unfinished / PIXELS, display, workers)
+        if source.rescan is not None and source.rescan() != source.digest:
+            display.say(f"pictures of {source.name} changed while they were read: they are decoded anew the next time")
+            return Store(np.load(unfinished / PIXELS, mmap_mode="r"), bad)
+        store_files.seal(unfinished, shape, bad)
+        _give_name(unfinished, folder, shape)
     except OSError as error:
         raise durable.translated(error, folder) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        return Store(*store_files.load(folder))
+    except DamagedError as error:
+        raise DataError(
+            f"the store {folder} was damaged while it was made ({error}): delete it and try again"
+        ) from error
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what killed builds have left: unfinished folders that nobody has touched for a day."""
-    for left in cache.glob(".*"):
-        newest = max((file.stat().st_mtime for file in (left, *left.glob("*"))), default=0.0)
-        if left.is_dir() and time.time() - newest > 86400:
-            shutil.rmtree(left, ignore_errors=True)
+def _give_name(unfinished: Path, folder: Path, shape: Shape) -> None:
+    """Rename what is complete, unless another process was first, where the disk knows no locks."""
+    try:
+        _open(folder, shape)
+    except DamagedError:
+        shutil.rmtree(folder)  # it would stand in the way
+    try:
+        unfinished.rename(folder)
+        durable.sync_folder(folder.parent)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
-def _decode_all(
-    file: Path,
-    shape: tuple[int, int, int, int],
-    source: Source,
-    preprocess: Preprocess,
-    display: Display,
-    workers: int,
-) -> dict[int, str]:
-    """Fill the file with threads (decoding and resizing leave Python's lock); returns the unreadable ones."""
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    with file.open("r+b") as sparse:  # reserve the space: a full disk is an error now, not a signal later
-        if hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(sparse.fileno(), 0, os.fstat(sparse.fileno()).st_size)
-            except OSError as error:
-                if error.errno not in durable.DISK_IS_FULL:
-                    display.detail(f"{file}: this disk cannot reserve space ({error.strerror})")
-                else:
-                    raise
-    bad: dict[int, str] = {}
-    chunks = _chunks(zip(itertools.count(), source.names, source.contents(), strict=False), CHUNK)
-    with (
-        images.without_warnings(),
-        display.bar(f"decoding {source.name}", len(source)) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        count = 0
-        waiting: deque[Future[tuple[int, dict[int, str]]]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_decode_chunk, chunk, preprocess, pixels))
-            if len(waiting) > 2 * workers:
-                count += _collect(waiting, bad, bar.advance)
-        while waiting:
-            count += _collect(waiting, bad, bar.advance)
-    if count != len(source):
-        raise DataError(f"{source.name} gave {count} of its {len(source)} pictures: it changed while it was read")
-    pixels.flush()
-    return bad
+def _unwritable(folder: Path, error: OSError) -> Exception:
+    told = durable.translated(error, folder)
+    if told is not error:
+        return told
+    return ResourceError(
+        f"{folder.parent} cannot be written ({(error.strerror or str(error)).lower()}), and these pictures have no "
+        "store there: name another cache with XDG_CACHE_HOME"
+    )
 
 
-def _collect(
-    waiting: "deque[Future[tuple[int, dict[int, str]]]]", bad: dict[int, str], advance: Callable[[float], None]
-) -> int:
-    count, faults = waiting.popleft().result()
-    bad.update(faults)
-    advance(count)
-    return count
+def _prefix(folder: Path) -> str:
+    """How names of unfinished folders begin: locks may not reach beyond one machine."""
+    return f".{folder.name}.{platform.node()}."
 
 
-def _decode_chunk(
-    chunk: list[tuple[int, str, Content]], preprocess: Preprocess, pixels: NDArray[np.uint8]
-) -> tuple[int, dict[int, str]]:
-    """Decode and fit some pictures into their rows."""
-    bad: dict[int, str] = {}
-    decoded: dict[int, NDArray[np.uint8]] = {}
-    for number, name, content in chunk:
-        if isinstance(content, np.ndarray):
-            decoded[number] = content
-            continue
-        try:
-            pixels[number] = preprocess.fit(images.read(content, name))
-        except DataError as error:
-            bad[number] = str(error)
-    if decoded:  # arrays of one source have one size: fitted together
-        pixels[list(decoded)] = preprocess.fit_all(np.stack(list(decoded.values())))
-    return len(chunk), bad
+def _sweep(folder: Path, *, alone: bool) -> None:
+    """Remove what killed builds have left: of this store, where the lock is held; else what is older than a day."""
+    for left in folder.parent.glob(".*"):
+        with contextlib.suppress(OSError):  # another process finishes or sweeps just now
+            newest = max(file.stat().st_mtime for file in (left, *left.glob("*")))
+            dead = alone and left.name.startswith(_prefix(folder))
+            if left.is_dir() and (dead or time.time() - newest > FORGOTTEN):
+                shutil.rmtree(left, ignore_errors=True)
 
 
-def _chunks(items: Iterable[tuple[int, str, Content]], size: int) -> Iterator[list[tuple[int, str, Content]]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
+def _tell_need(folder: Path, shape: Shape, display: Display) -> None:
+    """Errors: ResourceError when the disk has not so much room."""
+    need, free = math.prod(shape), shutil.disk_usage(folder.parent).free
+    say = display.say if need > TOLD else display.detail
+    say(f"store {folder}: {need / 1e6:,.0f} MB to be written")
+    if need > free:
+        raise ResourceError(
+            f"the store {folder} needs {need / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: free some space, name "
+            "another cache with XDG_CACHE_HOME, or take a smaller --imgsz"
+        )
+
+
+def _tell_if_larger_than_memory(store: Store, display: Display) -> None:
+    size, memory = store.pixels.nbytes, _memory()
+    if size > memory:
+        display.say(
+            f"the decoded pictures ({size / 1e9:,.1f} GB) are more than the free memory ({memory / 1e9:,.1f} GB): they "
+            "are read from disk again in every epoch; a smaller --imgsz makes them smaller"
+        )
+
+
+def _memory() -> float:
+    """Bytes that the machine, or the group this process is confined to, has for a file's pages; Linux says so."""
+    known, places = [math.inf], {""}
+    with contextlib.suppress(OSError, LookupError, ValueError):
+        known.append(1024 * int((PROC / "meminfo").read_text().split("MemAvailable:")[1].split()[0]))
+        places |= {line.split(":", 2)[2].strip("/") for line in (PROC / "self/cgroup").read_text().splitlines()}
+    for place in places:
+        for limit in (CGROUPS / place / "memory.max", CGROUPS / "memory" / place / "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+                known.append(int(limit.read_text()))
+    return min(known)

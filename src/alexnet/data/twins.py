@@ -1,4 +1,4 @@
-"""The same picture in two parts: found by what is stored, whatever the files are called."""
+"""The same picture twice: found by its pixels, whatever the files are called."""
 
 import hashlib
 from typing import Any
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 SHOWN = 20  # pairs that are named
 MOST = 4 << 30  # bytes of pixels that are read for it
+DIGEST = 16  # bytes
 
 
 def twins(
@@ -22,11 +23,26 @@ def twins(
         return None
     first: dict[bytes, int] = {}
     for index in ours if len(theirs) else ():
-        first.setdefault(_digest(pixels[index]), int(index))
-    found = ((first.get(_digest(pixels[index])), index) for index in theirs)
+        first.setdefault(digest(pixels[index]), int(index))
+    found = ((first.get(digest(pixels[index])), index) for index in theirs)
     pairs = [[names[our], names[their]] for our, their in found if our is not None]
     return {"count": len(pairs), "of": len(theirs), "pairs": pairs[:SHOWN]}
 
 
-def _digest(picture: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+def alike(digests: NDArray[np.uint8], indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Those of `indices` whose rows of `digests`, uint8 (all, DIGEST), are equal: one sorted array a picture that is
+    there more than once, by its first index."""
+    keys = np.ascontiguousarray(digests[indices]).view(f"V{DIGEST}").ravel()
+    _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    repeated = np.flatnonzero(counts[group] > 1)
+    ordered = repeated[np.argsort(group[repeated], kind="stable")]
+    edges = np.flatnonzero(np.diff(group[ordered])) + 1
+    groups = [indices[part] for part in np.split(ordered, edges) if len(part)]
+    return sorted(groups, key=lambda members: int(members[0]))
+
+
+def digest(picture: NDArray[np.uint8]) -> bytes:
+    """DIGEST bytes that only pictures with the same sides and pixels share."""
+    total = hashlib.blake2b(repr(picture.shape).encode(), digest_size=DIGEST)
+    total.update(np.ascontiguousarray(picture).data)
+    return total.digest()

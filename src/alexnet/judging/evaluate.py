@@ -24,14 +24,15 @@ WORST = 25  # pictures listed by their loss
 def answers(
     network: nn.Module, batches: Batches, preprocess: Preprocess, precision: Precision
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Each batch with its probabilities, float32 (N, classes). The network's mode is restored afterwards."""
+    """Each batch with the probabilities of its own pictures, float32 (own, classes). The network's mode is restored
+    afterwards."""
     training = network.training
     network.eval()
     try:
         for batch in batches.epoch():
             with torch.inference_mode(), autocast(batches.device, precision):
                 scores = probabilities(network, preprocess, batch.pixels)
-            yield batch, scores
+            yield batch, scores[: batch.own]
     finally:
         network.train(training)
 
@@ -47,7 +48,7 @@ def evaluate(
     """Sums over all batches; `total` adds up over processes, `between` is called after every batch."""
     tally = Tally()
     for batch, scores in answers(network, batches, preprocess, precision):
-        tally.add(scores, batch.labels)
+        tally.add(scores, batch.labels[: batch.own])
         if between is not None:
             between()
     return Tally.from_vector(total(tally.vector()))

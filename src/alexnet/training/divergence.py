@@ -1,7 +1,7 @@
 """Numbers that are none: noticed before they reach a weight, and where they came from."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,9 +12,9 @@ from alexnet.models.network import AlexNet
 from alexnet.training.recipe import Recipe
 
 
-def gradients_are_finite(network: nn.Module) -> bool:
-    """Whether every gradient is a finite number; after they were averaged over processes, the same on all."""
-    sums = [parameter.grad.sum() for parameter in network.parameters() if parameter.grad is not None]
+def gradients_are_finite(parameters: Iterable[Tensor]) -> bool:
+    """Whether every gradient is a finite number; after they were averaged over processes."""
+    sums = [parameter.grad.sum() for parameter in parameters if parameter.grad is not None]
     return bool(torch.stack(sums).isfinite().all())
 
 
@@ -43,9 +43,9 @@ def culprit(network: AlexNet, again: Callable[[], Any]) -> str:
     return f"the gradient of {names[-1]} holds numbers that are not finite" if names else "a gradient was not finite"
 
 
-def refuse_broken_weights(network: nn.Module, epoch: int, recipe: Recipe) -> None:
+def refuse_broken_weights(state: Mapping[str, Tensor], epoch: int, recipe: Recipe) -> None:
     """Errors: DivergedError when a weight or a running statistic is no finite number after the epoch's last step."""
-    broken = next((name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()), None)
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
     if broken is not None:
         raise diverged(f"epoch {epoch}", f"{broken} holds numbers that are not finite", recipe)
 

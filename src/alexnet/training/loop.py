@@ -27,6 +27,7 @@ from alexnet.training.divergence import (
     refuse_broken_loss,
     refuse_broken_weights,
 )
+from alexnet.training.parallel import Spread, Way
 from alexnet.training.plan import Plan
 from alexnet.training.recipe import Recipe
 from alexnet.training.saving import Saver
@@ -53,6 +54,8 @@ class Setting:
     """Writes checkpoints."""
     stop: Stop = field(default_factory=Stop)
     """Knows when to leave."""
+    parallel: Way = "data"
+    """How the network is spread over the world's processes."""
 
 
 def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
@@ -64,24 +67,21 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
     setting: Setting,
     *,
     class_weights: Tensor | None,
-    save: Callable[[Row, AlexNet, bool], None],
+    save: Callable[[Row, dict[str, Tensor], bool], None],
     resumed: Checkpoint | None = None,
 ) -> list[Row]:
     """Train for the recipe's epochs, or for the given time, and return one row an epoch (see `run.RESULTS_COLUMNS`).
 
-    `save(row, kept, is_best)` is called after every epoch, with rows that hold finite numbers only; `kept` is the
-    network that was judged, which is `network` unless the recipe wants an average. A `resumed` training goes on where
-    its checkpoint was written, as if it had never stopped.
+    `save(row, kept, is_best)` is called after every epoch, with rows that hold finite numbers only; `kept` is the state
+    of the network that was judged, which is `network` unless the recipe wants an average. A `resumed` training goes on
+    where its checkpoint was written, as if it had never stopped.
 
     Errors: DivergedError when a gradient is no longer a number, before it reaches a weight; nothing of that epoch is
     saved. StoppedError after a signal, once the step is done and saved.
     """
     world, display, saver, stop = setting.world, setting.display, setting.saver, setting.stop
-    optimizer = optimizers.build(recipe.optimizer, network)
-    average = Average(network, recipe.average)
+    spread, optimizer, average, progress = _ready(network, recipe, setting, resumed)
     centre = replace(preprocess, views=1)  # epochs are compared by it; the verdict takes all views
-    progress = Progress() if resumed is None else _restored(resumed, network, optimizer, average, world)
-    model = world.wrap(network)
     plan = Plan(progress.planned or recipe.epochs, setting.seconds, setting.pictures_afterwards)
     started = time.perf_counter() - progress.elapsed
     fresh = resumed is not None  # the checkpoint is of this moment
@@ -92,7 +92,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
 
     def leave_if_asked() -> None:
         if world.any(stop.asked is not None):
-            saver.save(progress, network, optimizer, average)
+            saver.save(progress, spread, optimizer, average)
             raise StoppedError(_farewell(progress, len(train), stop, saver))
 
     while progress.epoch <= plan.epochs:
@@ -120,12 +120,13 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                 for group in optimizer.param_groups:
                     group["lr"] = rates[group["of"]]
                 seed = train.step_seed(epoch, step)
-                answered = answer(model, batch, seed, preprocess, recipe, setting.precision, class_weights)
+                answered = answer(spread.model, batch, seed, preprocess, recipe, setting.precision, class_weights)
                 optimizer.zero_grad(set_to_none=True)
-                answered.loss.backward()  # type: ignore[no-untyped-call]
-                if not gradients_are_finite(network):
+                (answered.loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+                if world.any(not gradients_are_finite(spread.parameters)):
                     again = partial(answer, network, batch, seed, preprocess, recipe, setting.precision, class_weights)
-                    raise diverged(f"epoch {epoch}, step {step + 1}", culprit(network, again), recipe)
+                    found = dict.fromkeys(world.gather(culprit(network, again)))
+                    raise diverged(f"epoch {epoch}, step {step + 1}", "; ".join(found), recipe)
                 optimizer.step()
                 average.update()
 
@@ -138,11 +139,13 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
                     progress.elapsed = time.perf_counter() - started
                     progress.train_seconds = time.perf_counter() - epoch_started
                     leave_if_asked()
-                    saver.save(progress, network, optimizer, average)
+                    saver.save(progress, spread, optimizer, average)
         progress.sums = pictures_seen, loss_sum, hits = world.total(sums.tolist())
         progress.train_seconds = time.perf_counter() - epoch_started
         progress.elapsed = time.perf_counter() - started
-        refuse_broken_weights(network, epoch, recipe)
+        world.level(average.network)
+        state = spread.whole(average.network.state_dict())
+        refuse_broken_weights(state, epoch, recipe)
 
         # -- evaluate --------------------------------------------------------------------------------------
         row: Row = {
@@ -163,7 +166,7 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         # -- save, log, stop? ------------------------------------------------------------------------------
         score = (row.get("val/acc", 0.0), -row.get("val/loss", 0.0))
         improved = val is None or score > progress.best
-        save(row, average.network, improved or recipe.keep == "last")
+        save(row, state, improved or recipe.keep == "last")
         display.say(epoch_line(row, plan.epochs))
         plan = plan.after(epoch, row["time"], row["images_per_second"])
         if setting.seconds is not None:
@@ -177,23 +180,31 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
             rows=[*progress.rows, row],
         )
         leave_if_asked()
-        fresh = saver.due_after_epoch()
+        fresh = world.any(world.leads and saver.due_after_epoch())  # the leader's clock counts
         if fresh:
-            saver.save(progress, network, optimizer, average)
+            saver.save(progress, spread, optimizer, average)
     if not fresh:
-        saver.save(progress, network, optimizer, average)
+        saver.save(progress, spread, optimizer, average)
     return progress.rows
 
 
-def _restored(
-    checkpoint: Checkpoint, network: AlexNet, optimizer: torch.optim.Optimizer, average: Average, world: World
-) -> Progress:
-    """Put everything back as it was; the sums of an epoch at work go on with the leader."""
-    network.load_state_dict(checkpoint.network)
-    optimizer.load_state_dict(checkpoint.optimizer)
-    average.load_state_dict(checkpoint.average)
-    progress = checkpoint.progress
-    return progress if world.leads else replace(progress, sums=[0.0, 0.0, 0.0])
+def _ready(
+    network: AlexNet, recipe: Recipe, setting: Setting, resumed: Checkpoint | None
+) -> tuple[Spread, torch.optim.Optimizer, Average, Progress]:
+    """What a training works with, as it is at the start or as a checkpoint has it."""
+    average = Average(network, recipe.average)
+    if resumed is not None:
+        network.load_state_dict(resumed.network)
+        average.load_state_dict(resumed.average)
+    spread = Spread(network, setting.world, setting.parallel)
+    optimizer = optimizers.build(recipe.optimizer, spread.parameters)
+    if resumed is None:
+        return spread, optimizer, average, Progress()
+    spread.load_optimizer(optimizer, resumed.optimizer)
+    progress = resumed.progress
+    if not setting.world.leads:  # the sums of an epoch at work go on with the leader
+        progress = replace(progress, sums=[0.0, 0.0, 0.0])
+    return spread, optimizer, average, progress
 
 
 def _farewell(progress: Progress, steps: int, stop: Stop, saver: Saver) -> str:

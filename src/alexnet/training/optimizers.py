@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Optimizer(BaseModel):
@@ -37,9 +37,9 @@ Kind = Literal["weights", "biases"]
 """What a group of parameters holds: matrices and kernels, or vectors, those of batch norm included."""
 
 
-def build(settings: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of the parameters that are to be trained, in two groups; `group["of"]` is a `Kind`."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def build(settings: Optimizer, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """The optimizer of those that are to be trained, in two groups; `group["of"]` is a `Kind`."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {
             "of": "weights",

@@ -69,7 +69,7 @@ def sweep(
     `network` itself stays as it is. It ends early when the loss has exploded or is no number.
     """
     tried = copy.deepcopy(network).train()
-    optimizer = optimizers.build(recipe.optimizer, tried)
+    optimizer = optimizers.build(recipe.optimizer, tried.parameters())
     rates: list[float] = []
     losses: list[float] = []
     with setting.display.bar("learning rates", steps, "steps") as bar:

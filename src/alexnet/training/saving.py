@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from alexnet.models.network import AlexNet
 from alexnet.training import checkpoint
 from alexnet.training.average import Average
 from alexnet.training.checkpoint import Checkpoint, Progress
+from alexnet.training.parallel import Spread
 
 SHARE = 0.02  # of the time, at most, where nothing was asked for
 
@@ -33,12 +33,15 @@ class Saver:
         """Whether to save at an epoch's end."""
         return self.every is not None or time.monotonic() >= self._not_before
 
-    def save(self, progress: Progress, network: AlexNet, optimizer: torch.optim.Optimizer, average: Average) -> None:
-        """Replace the file in one step. Errors: ResourceError when the disk is full; the one before stays."""
+    def save(self, progress: Progress, spread: Spread, optimizer: torch.optim.Optimizer, average: Average) -> None:
+        """Replace the file in one step; all processes must call it, one writes.
+
+        Errors: ResourceError when the disk is full; the file before stays.
+        """
+        started = time.monotonic()
+        state = spread.whole(spread.network.state_dict()), spread.optimizer_state(optimizer), average.state_dict()
         if self.path is None:
             return
-        started = time.monotonic()
-        state = network.state_dict(), optimizer.state_dict(), average.state_dict()
         checkpoint.save(self.path, Checkpoint(self._card, progress, *state))
         ended = time.monotonic()
         self._not_before = ended + (ended - started) / SHARE

@@ -1,6 +1,6 @@
 """One step up to its loss: pictures augmented, mixed and answered. The loop and the rate search share it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,8 @@ from alexnet.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Answered:
-    """The mean loss of a batch, with its graph; how many pictures, and how many of them were answered rightly."""
+    """The mean loss of the pictures that count in a batch, with its graph; how many they are, and how many of them
+    were answered rightly."""
 
     loss: Tensor
     right: Tensor
@@ -39,12 +40,16 @@ def answer(
     mixed = mix(preprocess.normalise(pictures), batch.labels, recipe.mixing, generator)
     with autocast(batch.pixels.device, precision):
         logits = model(mixed.pictures)
-    loss = _loss(logits.float(), mixed, class_weights, recipe.label_smoothing)
-    return Answered(loss, _right(logits.detach(), mixed), len(batch.labels))
+    logits = logits[: batch.own].float()
+    mixed = replace(mixed, labels=mixed.labels[: batch.own], partners=mixed.partners[: batch.own])
+    loss = _loss(logits, mixed, class_weights, recipe.label_smoothing)
+    return Answered(loss, _right(logits.detach(), mixed), batch.own)
 
 
 def _loss(logits: Tensor, mixed: Mixed, class_weights: Tensor | None, smoothing: float) -> Tensor:
-    """Cross-entropy with both labels of each picture, weighted by their shares."""
+    """Cross-entropy with both labels of each picture, weighted by their shares; of no picture, zero."""
+    if not len(logits):
+        return logits.sum()
     losses = [
         F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
         for labels in (mixed.labels, mixed.partners)

@@ -50,7 +50,9 @@ def good(tmp_path: Path) -> Path:
     return tmp_path / "good.pth"
 
 
+@pytest.mark.fault("C11")
 def test_a_pickle_that_reserves_memory(tmp_path: Path, refused: Refused) -> None:
+    """Pickles that reserve a terabyte: refused by name."""
     size = (1 << 40).to_bytes(10, "little")
     for name, code in (("bytearray", b"cbuiltins\nbytearray\n"), ("Tensor", b"ctorch\nTensor\n")):
         pickled = b"\x80\x02" + code + b"(\x8a\x0a" + size + b"tR."
@@ -201,8 +203,10 @@ def card_of(classes: int = 10, size: int = 28, variant: str = "notebook-mnist") 
     return Card(variant, names, Preprocess(size=size, resize_to=size, channels=1))
 
 
+@pytest.mark.fault("C13")
 @pytest.mark.parametrize("card", [card_of(classes=3), card_of(size=64), card_of(variant="paper"), card_of(variant="x")])
 def test_a_card_that_lies(card: Card, tmp_path: Path, refused: Refused) -> None:
+    """Weights whose description names other classes, another size or another network."""
     weights.save(tmp_path / "lie.safetensors", made("notebook-mnist").state_dict(), card)
     assert "lie.safetensors" in refused(tmp_path / "lie.safetensors")
 

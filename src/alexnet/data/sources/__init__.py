@@ -64,7 +64,7 @@ def open_source(
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
         return table.load(path)
     if path.exists():
-        raise DataError(f"{path} is neither a folder nor a CSV file of path,label")
+        raise DataError(f"{path} is neither a folder nor a CSV file of path,label; an archive must be unpacked first")
     looks_like_a_path = len(path.parts) > 1 or path.suffix
     if looks_like_a_path:
         raise DataError(

@@ -32,6 +32,8 @@ class Source:
     """Changes when a byte of a picture, a name or the order does; not when only a label or a part does."""
     why: str
     """How the parts came about, in words; written to the run."""
+    rescan: Callable[[], str] | None = field(default=None, repr=False)
+    """The digest as it is now, where pictures are files that may change while they are read."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -5,11 +5,15 @@ www.robots.ox.ac.uk/~vgg/data/flowers/17. Read from the official archive, member
 extracted, or from its unpacked folder `jpg/`. The archive has no class names; they are the site's.
 """
 
+import bz2
+import gzip
+import lzma
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +41,9 @@ CLASSES = (
 COUNT = 1360
 URL = "https://www.robots.ox.ac.uk/~vgg/data/flowers/17/"
 LARGEST_PICTURE = 32 << 20  # bytes; the real ones have up to 0.3 MB
+LARGEST_ARCHIVE = 256 << 20  # bytes once decompressed; the real one has 60 MB
 
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError)
 _MEMBER = re.compile(r"(?:\./)?jpg/(image_(\d{4})\.jpg)")
 
 
@@ -64,7 +70,7 @@ def load(data_dir: Path | None, display: Display, protocol: str | None = None) -
         else:
             try:
                 yield from _members(path)
-            except (EOFError, tarfile.TarError) as error:
+            except _DAMAGED as error:
                 raise DataError(f"{path}: changed while it was read ({error})") from error
 
     return Source(
@@ -86,7 +92,7 @@ def _fault(path: Path) -> str | None:
         return None if present == COUNT else f"holds {present} of the {COUNT:,} pictures"
     try:
         numbers = sum(1 for _ in _members(path))
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except _DAMAGED as error:
         return f"is no whole archive ({error})"
     except DataError as error:
         return str(error)
@@ -97,19 +103,49 @@ def _members(path: Path) -> Iterator[bytes]:
     """The pictures of the archive in the order of their numbers: read from the stream, never extracted."""
     waiting: dict[int, bytes] = {}
     following = 1
-    with tarfile.open(path, "r|*") as archive:
+    with (
+        _decompressed(path) as content,
+        tarfile.open(fileobj=(stream := cast(IO[bytes], _Bounded(content))), mode="r|") as archive,
+    ):
         for member in archive:
             match = _MEMBER.fullmatch(member.name)
             if match is None or not member.isreg():
                 continue
             if member.size > LARGEST_PICTURE:
                 raise DataError(f"member {member.name} claims {member.size:,} bytes")
-            stream = archive.extractfile(member)
-            assert stream is not None, "a regular member has content"
-            waiting[int(match[2])] = stream.read()
+            picture = archive.extractfile(member)
+            assert picture is not None, "a regular member has content"
+            waiting.setdefault(int(match[2]), picture.read())
             while following in waiting:
                 yield waiting.pop(following)
                 following += 1
+        while stream.read(1 << 20):  # the sum of the whole stands at its end
+            pass
+
+
+def _decompressed(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    for begins, kind in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\0", lzma)):
+        if head.startswith(begins):
+            return cast(IO[bytes], kind.open(path))
+    return path.open("rb")
+
+
+class _Bounded:
+    """Reads no more than LARGEST_ARCHIVE bytes: a small file may unpack without end, even in a member's name."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self.content = content
+        self.left = LARGEST_ARCHIVE
+
+    def read(self, size: int) -> bytes:
+        """Errors: DataError when there is more."""
+        part = self.content.read(size)
+        self.left -= len(part)
+        if self.left < 0:
+            raise DataError(f"unpacks to more than {LARGEST_ARCHIVE:,} bytes, which the real archive does not")
+        return part
 
 
 def _digests(path: Path) -> list[str]:

@@ -56,6 +56,9 @@ def load(path: Path) -> Source:
     def contents() -> Iterator[Content]:
         yield from (path / name for name in names)
 
+    def digest() -> str:
+        return durable.digest(*(part for name in names for part in (name, content_digest(path / name))))
+
     return Source(
         name=str(path),
         classes=imagenet.readable(classes),
@@ -63,7 +66,8 @@ def load(path: Path) -> Source:
         labels=np.array([index[label] for _, label, _ in entries], dtype=np.int64),
         parts=tuple(part for _, _, part in entries),
         contents=contents,
-        digest=durable.digest(*(part for name in names for part in (name, content_digest(path / name)))),
+        digest=digest(),
+        rescan=digest,
         why=why,
     )
 
@@ -161,7 +165,9 @@ def _checked_classes(path: Path, entries: list[tuple[str, str, Part]], train: Pa
     trained = {label for _, label, part in entries if part in ("train", "")}
     empty = sorted(folder.name for folder in _folders(train) if folder.name not in trained)
     if trained and empty:
-        raise DataError(f"class {empty[0]!r} in {train} has no pictures: add some or remove the folder")
+        named = ", ".join(repr(name) for name in empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        one, folder = ("class", "the folder") if len(empty) == 1 else ("classes", "the folders")
+        raise DataError(f"{one} {named} in {train}: no pictures there; add some or remove {folder}")
     if len(trained) < 2:
         raise DataError(
             f"{path} has pictures of {len(trained)} classes, at least 2 are needed: "

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +37,10 @@ def load(path: Path) -> Source:
             f"{path}, line 1: the header must name 'path' and 'label' (and may name 'split'), it is {fields}"
         )
     reader.fieldnames = fields
-    names, labels, parts = [], [], []
+    names: list[str] = []
+    labels: list[str] = []
+    parts: list[Part] = []
+    lines: dict[str, int] = {}
     for row in _rows(reader, path):
         name, label = (row["path"] or "").strip(), (row["label"] or "").strip()
         split = (row.get("split") or "").strip().lower()
@@ -50,14 +52,14 @@ def load(path: Path) -> Source:
             raise DataError(f"{path}, line {reader.line_num}: more fields than the header has; quote the commas")
         if split not in _SPLITS:
             raise DataError(f"{path}, line {reader.line_num}: split {split!r} is none of train, val, test")
+        if name in lines:
+            raise DataError(f"{path}, line {reader.line_num}: {name} stands in line {lines[name]} already, keep one")
+        if parts and (parts[0] == "") != (split == ""):
+            raise DataError(f"{path}, line {reader.line_num}: give a split for every line or for none")
+        lines[name] = reader.line_num
         names.append(name)
         labels.append(label)
         parts.append(_SPLITS[split])
-    if len(set(names)) < len(names):
-        twice = Counter(names).most_common(1)[0][0]
-        raise DataError(f"{path} names {twice} more than once: keep one line")
-    if "" in parts and set(parts) != {""}:
-        raise DataError(f"{path}: give a split for every line or for none")
     classes = tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
     if len(classes) < 2:
         raise DataError(f"{path} has {len(classes)} classes, at least 2 are needed")
@@ -65,12 +67,19 @@ def load(path: Path) -> Source:
         set(labels) - {label for label, part in zip(labels, parts, strict=True) if part in ("train", "")}
     )
     if strangers:
-        raise DataError(f"{path}: classes {', '.join(strangers)} are in val or test but not in train")
+        line = lines[names[labels.index(strangers[0])]]
+        raise DataError(
+            f"{path}, line {line}: classes {', '.join(strangers)} are in val or test but not in train: rename or "
+            "remove them"
+        )
     index = {label: number for number, label in enumerate(classes)}
     folder = path.parent
 
     def contents() -> Iterator[Content]:
         yield from (folder / name for name in names)
+
+    def digest() -> str:
+        return durable.digest(*(part for name in names for part in (name, content_digest(folder / name))))
 
     return Source(
         name=str(path),
@@ -79,7 +88,8 @@ def load(path: Path) -> Source:
         labels=np.array([index[label] for label in labels], dtype=np.int64),
         parts=tuple(parts),
         contents=contents,
-        digest=durable.digest(*(part for name in names for part in (name, content_digest(folder / name)))),
+        digest=digest(),
+        rescan=digest,
         why="the column 'split' of the file" if parts[0] else "",
     )
 

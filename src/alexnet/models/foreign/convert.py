@@ -12,8 +12,8 @@ from torch import Tensor
 from alexnet import weights
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models.foreign import change, keras_write, locate, read, torch_files
+from alexnet.plain_files import refuse_overwriting
 from alexnet.progress import Display
-from alexnet.run import refuse_overwriting
 from alexnet.weights import Card
 
 FORMS = (".safetensors", ".pth", ".weights.h5", ".h5", ".keras")
