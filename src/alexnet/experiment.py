@@ -234,20 +234,19 @@ def _alone(begun: Begun, world: World) -> AlexNet:
 
 def _refuse_other_peers(begun: Begun, world: World) -> None:
     """Errors: UsageError when the processes do not have the same pictures, settings and program."""
-    machines = {"device", "data_dir", "workers"}  # may be another on another machine
+    data = begun.data
+    division = data.source.labels, data.split.train, data.split.val, data.split.test
+    may_differ = {"data", "data_dir", "device", "workers"}  # on another machine
     args = settings.as_args(begun.options, begun.recipe)
-    split = begun.data.split.train, begun.data.split.val, begun.data.split.test
     world.refuse_differences(
         {
-            "their alexnet": __version__,
-            "their torch": torch.__version__,
+            "alexnet": __version__,
+            "torch": torch.__version__,
             "the program's files": durable.digest(*(file.read_bytes() for file in sorted(HERE.rglob("*.py")))),
-            "what was asked for": str({key: value for key, value in args.items() if key not in machines}),
-            "the pictures": begun.data.source.digest,
-            "labels or split": durable.digest(*(part.tobytes() for part in (begun.data.source.labels, *split))),
+            **{name: str(value) for name, value in args.items() if name not in may_differ},
+            "the pictures": data.source.digest,
+            "labels or split": durable.digest(*(part.tobytes() for part in division)),
         }
-        if world.size > 1
-        else {}
     )
 
 

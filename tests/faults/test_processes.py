@@ -198,7 +198,7 @@ def test_processes_that_differ_are_refused(differing: str, folder_of_colours: "o
     for process in processes:
         said = ended(process)
         assert process.returncode == 2, said
-        what = "what was asked for" if differing == "options" else "the pictures"
+        what = "epochs: 3 in process 0, 4 in process 1" if differing == "options" else "the pictures: "
         assert f"error: the processes differ in {what}" in said
 
 

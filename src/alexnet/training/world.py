@@ -1,8 +1,10 @@
 """This process among its peers (torchrun sets them up); a world of one behaves alike."""
 
+import json
 import os
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -97,15 +99,17 @@ class World:
         distributed.all_gather_object(said, here)
         return said
 
-    def refuse_differences(self, facts: dict[str, str]) -> None:
+    def refuse_differences(self, facts: Mapping[str, str]) -> None:
         """Errors: UsageError, in all processes, when one of them knows another value under some name."""
-        for name, here in facts.items():
-            said = self.gather(here)
-            other = next((rank for rank, there in enumerate(said) if there != said[0]), None)
+        if self.size == 1:
+            return
+        said = [json.loads(there) for there in self.gather(json.dumps(dict(facts)))]
+        for name in facts:
+            other = next((rank for rank, there in enumerate(said) if there[name] != said[0][name]), None)
             if other is not None:
                 raise UsageError(
-                    f"the processes differ in {name}: {said[0]} in process 0, {said[other]} in process {other}. "
-                    "Give all of them the same"
+                    f"the processes differ in {name}: {said[0][name]} in process 0, {said[other][name]} in process "
+                    f"{other}. Give all of them the same"
                 )
 
     def level(self, network: nn.Module) -> None:
