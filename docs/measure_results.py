@@ -56,6 +56,7 @@ ROWS = {
     "digits": Row("results", "digits"),
     "mnist": Row("results", "mnist"),
     "flowers17": Row("results", "flowers17"),
+    "flowers17-long": Row("results", "flowers17", "--recipe modern-long", (0,)),
     "flowers17-plain": _flowers(0.0005, 0.05, 64, "augment.crop_area=[0.35,1.0]", "mixing.mixup=0", keep="best"),
     "flowers17-mixup": _flowers(0.0005, 0.05, 64, QUARTER, "mixing.mixup=0.2", keep="best"),
     "flowers17-rate-10": _flowers(0.001, 0.05, 64, QUARTER, "mixing.mixup=0.2"),

@@ -93,7 +93,7 @@ def test_files_that_are_left(colours_run: Colours, place: Path) -> None:
     assert len(listed) == 10
     assert [set(each) for each in listed[:8]] == [{"path", "predictions"}] * 8
     assert listed[8]["predictions"] == []
-    assert listed[8]["error"].startswith("no picture")
+    assert listed[8]["error"] == "a text, no picture"
     assert listed[9]["path"].endswith("caf?.png")
 
     header, *lines = (found.folder / "predictions.csv").read_bytes().splitlines()

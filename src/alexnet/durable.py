@@ -68,9 +68,10 @@ def json_text(values: Any) -> str:  # noqa: ANN401 (anything that JSON can say)
 
 
 def translated(error: OSError, path: Path) -> Exception:
-    """The error as people may read it: a full disk becomes a ResourceError, others stay as they are."""
+    """The error as people may read it: a full disk becomes a ResourceError, others name the file."""
     if error.errno in DISK_IS_FULL:
         return ResourceError(f"the disk is full: {path} could not be written. Free some space and try again")
+    error.filename = error.filename or str(path)
     return error
 
 

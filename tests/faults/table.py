@@ -60,8 +60,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     proofs: dict[str, Proofs] = defaultdict(Proofs)
     for outcome in ("passed", "failed", "skipped", "error"):
         for report in terminalreporter.getreports(outcome):
-            if outcome == "passed" and report.when != "call":
-                continue
+            if not hasattr(report, "user_properties") or (outcome == "passed" and report.when != "call"):
+                continue  # a file that could not be collected claims no row
             deed = next(value for name, value in report.user_properties if name == "deed")
             for name, row in report.user_properties:
                 if name == "fault":
