@@ -17,7 +17,7 @@ test: .venv/.tested check  ## style, types, doors, and the whole suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 faults: .venv/.tested  ## bring about every row of the matrix of faults; writes docs/faults.md
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m fault --long --faults docs/faults.md
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m fault --long --faults=docs/faults.md tests
 
 check: .venv/.tested
 	$(BIN)/ruff check .
