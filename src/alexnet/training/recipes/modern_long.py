@@ -2,8 +2,8 @@
 
     alexnet train flowers17 --recipe modern-long    240 epochs; about an hour on two free cores, two on one
     alexnet train mnist --recipe modern-long        40 epochs, some ten minutes
-Of flowers17 one seed is measured (docs/results.md); of the others none. Rate × decay × steps is what counts (see there):
-with more steps colour pictures take half the decay of `modern`.
+Of flowers17 one seed is measured (docs/results.md); of the others none. What counts is rate × decay × steps (see
+there): with more steps colour pictures take half the decay of `modern`.
 """
 
 from alexnet.training.recipe import Recipe
