@@ -6,8 +6,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the processors: each ta
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     base = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setattr("alexnet.download.cache_folder", lambda: base)
     monkeypatch.setattr("alexnet.dataset.cache_folder", lambda: base)
+
+
+@pytest.fixture(autouse=True)
+def _with_terminal() -> Iterator[None]:
+    """SIGHUP does what it does where nobody has said `nohup`, also in the processes that a test starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    yield
+    if before is not None:
+        signal.signal(signal.SIGHUP, before)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def test_equal_scores_keep_the_order_of_classes(classifier: Classifier) -> None:
 
 def test_unreadable(tmp_path: Path, classifier: Classifier) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"bad\.png: no picture"):
+    with pytest.raises(DataError, match=r"bad\.png: a text, no picture"):
         classifier.predict(tmp_path / "bad.png")
     with pytest.raises(DataError, match="picture: "):
         classifier.predict(b"")
