@@ -27,9 +27,12 @@ def test_half_a_set_of_variables_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous was tried on Linux only")
-def test_two_processes_write_one_run_and_judge_every_picture_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29577"]
+@pytest.mark.parametrize("way", ["data", "hybrid"])
+def test_two_processes_write_one_run_and_judge_every_picture_once(way: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     options = [
+        "--parallel",
+        way,
         "--epochs",
         "2",
         "--project",
