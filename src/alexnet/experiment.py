@@ -125,6 +125,7 @@ def begin(options: Options, recipe: Recipe, world: World, display: Display) -> R
         raise DataError(f"{data.source.name} has {len(data.split.train)} pictures to train on, add some")
 
     # -- the run directory -------------------------------------------------------------------------------------
+    refuse_other_peers(options, recipe, data, world)
     made = Run.create(options.project, options.name, exist_ok=options.exist_ok).path if world.leads else ""
     run = Run(world.share(str(made)))
     if world.leads:
@@ -158,7 +159,6 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         f"{len(data.source.classes)} classes · {parameter_count(begun.network):,} parameters"
     )
     display.say(f"split: {parts.why}")
-    _refuse_other_peers(begun, world)
     if world.size > 1:
         sent = traffic(begun.network, recipe.batch_size, world.size, all_to_all=device.type == "cuda")
         display.say(
@@ -232,12 +232,11 @@ def _alone(begun: Begun, world: World) -> AlexNet:
     return network
 
 
-def _refuse_other_peers(begun: Begun, world: World) -> None:
-    """Errors: UsageError when the processes do not have the same pictures, settings and program."""
-    data = begun.data
+def refuse_other_peers(options: Options, recipe: Recipe, data: Dataset, world: World) -> None:
+    """Before anything is written. Errors: UsageError when the processes differ in pictures, settings or program."""
     division = data.source.labels, data.split.train, data.split.val, data.split.test
     may_differ = {"data", "data_dir", "device", "workers"}  # on another machine
-    args = settings.as_args(begun.options, begun.recipe)
+    args = settings.as_args(options, recipe)
     world.refuse_differences(
         {
             "alexnet": __version__,

@@ -111,6 +111,7 @@ def _go_on(run: Run, saved: Checkpoint, asked: dict[str, Any], world: World, dis
     progress = saved.progress
     left = "" if progress.epoch <= recipe.epochs or progress.planned else "; only the verdict is left, if any"
     display.say(f"resumed: {progress.epoch - 1} epochs and {progress.step} steps are done{left}")
+    experiment.refuse_other_peers(options, recipe, data, world)
     if world.leads:
         run.write_args(settings.as_args(options, recipe))
         run.clear_verdict()

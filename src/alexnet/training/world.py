@@ -52,9 +52,11 @@ class World:
         place = ":".join(os.environ.get(name, "") for name in ("MASTER_ADDR", "MASTER_PORT"))
         try:
             store, _, _ = next(rendezvous("env://", self.rank, self.size, timeout=MEETING))
-            store.set_timeout(WORKING)
             # what the processes of an earlier attempt have left in torchrun's store must not be found
             store = PrefixStore(f"attempt {restarts()}", store)
+            store.set(f"here {self.rank}", "")
+            store.wait([f"here {rank}" for rank in range(self.size)], MEETING)
+            store.set_timeout(WORKING)
             backend = "nccl" if torch.cuda.is_available() else "gloo"
             distributed.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=WORKING)
         except ValueError as error:
