@@ -130,8 +130,9 @@ def main() -> None:
         code = known[0]
     code = code if isinstance(code, int) else 0
     if os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's threads may abort a process that ends in the usual way
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads any more
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 

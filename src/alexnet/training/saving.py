@@ -14,7 +14,7 @@ SHARE = 0.02  # of the time, at most, where nothing was asked for
 
 
 class Saver:
-    """Writes one file again and again. Only the leading process has one."""
+    """Writes one file again and again. Every process has one; only the leader's has a path and writes."""
 
     def __init__(self, path: Path | None, card: dict[str, str], every: int | None = None) -> None:
         """`every` so many steps, and at every epoch's end. None: at the ends of epochs, unless the one before is so
