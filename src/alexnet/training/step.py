@@ -50,15 +50,14 @@ def _loss(logits: Tensor, mixed: Mixed, class_weights: Tensor | None, smoothing:
     """Cross-entropy with both labels of each picture, weighted by their shares; of no picture, zero."""
     if not len(logits):
         return logits.sum()
-    losses = [
-        F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
-        for labels in (mixed.labels, mixed.partners)
-    ]
-    return losses[0].lerp(losses[1], 1 - mixed.share)
+    loss = F.cross_entropy(logits, mixed.labels, weight=class_weights, label_smoothing=smoothing)
+    if mixed.share == 1:
+        return loss
+    return loss.lerp(F.cross_entropy(logits, mixed.partners, class_weights, label_smoothing=smoothing), 1 - mixed.share)
 
 
 def _right(logits: Tensor, mixed: Mixed) -> Tensor:
     """Right answers of a batch; in mixed pictures each label counts as much as its share."""
     answers = logits.argmax(dim=1)
-    first, second = ((answers == labels).sum().float() for labels in (mixed.labels, mixed.partners))
-    return first.lerp(second, 1 - mixed.share)
+    right = (answers == mixed.labels).sum().float()
+    return right if mixed.share == 1 else right.lerp((answers == mixed.partners).sum().float(), 1 - mixed.share)
