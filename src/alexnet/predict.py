@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from alexnet.data import images
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.models import foreign
 from alexnet.models.network import AlexNet, create_model, probabilities
+from alexnet.models.ready import ready
 from alexnet.progress import Display
 from alexnet.weights import Card
 
@@ -38,6 +39,7 @@ class Classifier:
         self.precision = machine.choose_precision(self.device, amp)
         self.network = network.on(self.device)
         self.network.eval()
+        self._ready = ready(self.network, self.precision)
         self.card = card
 
     @property
@@ -102,9 +104,13 @@ class Classifier:
         if not fitted:
             return np.zeros((0, len(self.classes)), np.float32)
         batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
-        with torch.inference_mode(), machine.autocast(self.device, self.precision):
-            answer: NDArray[np.float32] = probabilities(self.network, self.card.preprocess, batch).cpu().numpy()
-        return answer
+        with torch.inference_mode():
+            if self._ready is not None:
+                answer = probabilities(self._ready, self.card.preprocess, batch)
+            else:
+                with machine.autocast(self.device, self.precision):
+                    answer = probabilities(self.network, self.card.preprocess, batch)
+        return cast(NDArray[np.float32], answer.cpu().numpy())
 
 
 def load(

@@ -146,8 +146,12 @@ class AlexNet(nn.Module):
         for parameter in self.get_submodule(self.head).parameters():
             parameter.div_(temperature)
 
+    def in_order(self) -> list[nn.Module]:
+        """The children as they run one after another (see `_execution_order`)."""
+        return [self.get_submodule(name) for name in self._order]
+
     def forward(self, pictures: Tensor) -> Tensor:
-        """Logits of a batch. The children run one after another, in their order (see `_execution_order`)."""
+        """Logits of a batch."""
         values = pictures
         for name in self._order:
             values = getattr(self, name)(values)

@@ -1,0 +1,64 @@
+"""The notebook's two networks and torchvision's, as one writes them in Keras."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+
+def flowers() -> Any:
+    """notebook-flowers: 24,834,833 parameters."""
+    stages: list[Any] = [keras.Input((224, 224, 3))]
+    for filters, kernel, stride, padding, pooled in (
+        (96, 11, 4, "valid", True),
+        (256, 5, 1, "same", True),
+        (384, 3, 1, "valid", False),
+        (384, 3, 1, "valid", False),
+        (256, 3, 1, "valid", True),
+    ):
+        stages += [layers.Conv2D(filters, kernel, stride, padding=padding), layers.Activation("relu")]
+        stages += [layers.MaxPooling2D(3, 2)] if pooled else []
+        stages += [layers.BatchNormalization()]
+    stages += [layers.Flatten()]
+    for _ in range(2):
+        stages += [layers.Dense(4096), layers.Activation("relu"), layers.Dropout(0.4), layers.BatchNormalization()]
+    return keras.Sequential([*stages, layers.Dense(17), layers.Activation("softmax", dtype="float32")])
+
+
+def mnist() -> Any:
+    """notebook-mnist: 225,034 parameters."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10),
+            layers.Activation("softmax", dtype="float32"),
+        ]
+    )
+
+
+def torchvision(classes: int) -> Any:
+    """torchvision's network: 58,631,000 weights and biases less those of the classes it lacks."""
+    stages: list[Any] = [keras.Input((224, 224, 3))]
+    for filters, kernel, stride, padding, pooled in (
+        (64, 11, 4, 2, True),
+        (192, 5, 1, 2, True),
+        (384, 3, 1, 1, False),
+        (256, 3, 1, 1, False),
+        (256, 3, 1, 1, True),
+    ):
+        stages += [layers.ZeroPadding2D(padding), layers.Conv2D(filters, kernel, stride, activation="relu")]
+        stages += [layers.MaxPooling2D(3, 2)] if pooled else []
+    stages += [layers.Flatten()]
+    for _ in range(2):
+        stages += [layers.Dropout(0.5), layers.Dense(4096, activation="relu")]
+    return keras.Sequential([*stages, layers.Dense(classes), layers.Activation("softmax", dtype="float32")])
+
+
+NETWORKS = {"notebook-flowers": flowers, "notebook-mnist": mnist}

@@ -1,0 +1,36 @@
+"""A contestant's side of a benchmark: it gets ready, then works whenever it is its turn. Standard library only, since
+the peers run it in an environment of their own.
+
+One line on standard output says that it is ready, and one answers each line on standard input; both are JSON.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+_answers = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)  # what libraries print must not be taken for an answer
+
+
+def take_turns(turn: Callable[[], dict[str, Any]], **about: Any) -> None:  # noqa: ANN401 (any plain values)
+    """Say that the contestant is ready, with what there is to know about it; then one `turn` for each line that is read.
+
+    Each answer has the turn's own figures, its seconds, and the most memory held so far in bytes.
+    """
+    _answers.write(json.dumps(about) + "\n")
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        figures = turn()
+        seconds = time.perf_counter() - began
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        _answers.write(json.dumps({"seconds": seconds, "memory": memory, **figures}) + "\n")
+
+
+def settings() -> dict[str, Any]:
+    """What the driver asks for: the program's one argument, JSON."""
+    asked: dict[str, Any] = json.loads(sys.argv[1])
+    return asked

@@ -1,0 +1,155 @@
+"""A trained network made ready to answer on a CPU: fewer passes over the maps, and weights packed once.
+
+    conv → batch norm          one convolution, scaled                     equal but for rounding
+    batch norm → conv or fc    one layer, where no padding lies between     equal but for rounding
+    conv or fc → ReLU          ReLU inside the layer's own loop            equal
+    fc                         weights reordered once, not at each call    equal
+
+The calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
+mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.device import Precision
+from alexnet.models.modules import PaddedConv2d
+from alexnet.models.network import AlexNet
+
+Step = Callable[[Tensor], Tensor]
+Norm = nn.modules.batchnorm._BatchNorm
+
+
+class Ready(nn.Module):
+    """Pictures, float (N, C, H, W), to logits, float (N, classes), as `network` answers in evaluation mode.
+
+    Its weights are copies as they were when it was made. Layers run in bf16 if asked for, but for the last one, whose
+    eight bits would show in the probabilities.
+    """
+
+    def __init__(self, network: AlexNet, precision: Precision) -> None:
+        super().__init__()
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        with torch.inference_mode():
+            self.steps = _steps(network.in_order(), self.dtype)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Logits of a batch."""
+        values = pictures.to(self.dtype)
+        for step in self.steps:
+            values = step(values)
+        return values
+
+
+def ready(network: AlexNet, precision: Precision) -> nn.Module | None:
+    """`network` made ready, or None where there is no such way: on a GPU, or without oneDNN."""
+    on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
+    if not on_cpu or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return None
+    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return None
+    return Ready(network, precision)
+
+
+@dataclass
+class _Affine:
+    """weight · x + bias, and what has been folded into it; computed in float64."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def after(self, norm: Norm) -> None:
+        """`norm` is applied to what comes out."""
+        scale, shift = _scale_and_shift(norm)
+        self.weight = self.weight * _along(scale, 0, self.weight)
+        self.bias = self.bias * scale + shift
+
+    def before(self, norm: Norm) -> None:
+        """`norm` is applied to what goes in; each of its features stands for as many inputs as a flattened map has."""
+        scale, shift = _scale_and_shift(norm)
+        repeats = self.weight.shape[1] // len(scale)
+        scale, shift = (_along(each.repeat_interleave(repeats), 1, self.weight) for each in (scale, shift))
+        self.bias = self.bias + (self.weight * shift).flatten(1).sum(dim=1)
+        self.weight = self.weight * scale
+
+
+def _steps(modules: list[nn.Module], dtype: torch.dtype) -> list[Step]:
+    """The calls that do what `modules` do one after another."""
+    modules = [module for module in modules if not isinstance(module, nn.Dropout)]
+    last = max(at for at, module in enumerate(modules) if isinstance(module, nn.Conv2d | nn.Linear))
+    steps: list[Step] = []
+    done: set[int] = set()
+    waiting: Norm | None = None
+    for at, module in enumerate(modules):
+        if at in done:
+            continue
+        if isinstance(module, Norm) and _can_go_into(modules[at + 1 :]):
+            waiting = module
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            assert module.bias is not None
+            affine = _Affine(module.weight.double(), module.bias.double())
+            if waiting is not None:
+                affine.before(waiting)
+                waiting = None
+            follower = at + 1
+            if follower < len(modules) and isinstance(modules[follower], Norm):
+                affine.after(modules[follower])  # type: ignore[arg-type]
+                done.add(follower)
+                follower += 1
+            if follower < len(modules) and isinstance(modules[follower], nn.MaxPool2d):
+                follower += 1  # the maximum of rectified values is the rectified maximum
+            rectified = follower < len(modules) and isinstance(modules[follower], nn.ReLU)
+            if rectified:
+                done.add(follower)
+            steps.append(_layer(module, affine, torch.float32 if at == last else dtype, rectified))
+        else:
+            steps.append(module.eval())
+    return steps
+
+
+def _can_go_into(following: list[nn.Module]) -> bool:
+    """Whether a batch norm can be folded into the layer behind it: padding is zeros, which it would have moved."""
+    if following and isinstance(following[0], nn.Flatten):
+        following = following[1:]
+    layer = following[0] if following else None
+    unpadded = isinstance(layer, nn.Conv2d) and not isinstance(layer, PaddedConv2d) and layer.padding == (0, 0)
+    return isinstance(layer, nn.Linear) or (unpadded and isinstance(layer, nn.Conv2d) and layer.groups == 1)
+
+
+def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, dtype: torch.dtype, rectified: bool) -> Step:
+    """One call of oneDNN's, with ReLU or without."""
+    weight, bias = affine.weight.to(dtype), affine.bias.to(dtype)
+    behind = "relu" if rectified else "none"
+    calls = torch.ops.mkldnn
+    if isinstance(module, nn.Linear):
+        packed = calls._reorder_linear_weight(weight, 1)
+        return lambda values: calls._linear_pointwise(values.to(dtype), packed, bias, behind, [], "")
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    sides = module.sides if isinstance(module, PaddedConv2d) else None
+    geometry = module.padding, module.stride, module.dilation, module.groups
+
+    def convolve(values: Tensor) -> Tensor:
+        values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
+        result: Tensor = calls._convolution_pointwise(values, weight, bias, *geometry, behind, [], "")
+        return result
+
+    return convolve
+
+
+def _scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.affine:
+        scale = scale * norm.weight.double()
+    shift = -norm.running_mean.double() * scale
+    return scale, shift + norm.bias.double() if norm.affine else shift
+
+
+def _along(values: Tensor, dimension: int, like: Tensor) -> Tensor:
+    """A vector shaped to be multiplied along one dimension of `like`."""
+    return values.view([-1 if at == dimension else 1 for at in range(like.dim())])

@@ -1,0 +1,76 @@
+"""A network made ready answers as it did before."""
+
+import pytest
+import torch
+
+from alexnet.device import Precision
+from alexnet.models.modules import batch_norms
+from alexnet.models.network import AlexNet, create_model, list_models
+from alexnet.models.ready import Ready, ready
+
+CPU = torch.device("cpu")
+
+
+def trained(name: str, classes: int = 7) -> AlexNet:
+    """A network whose batch norms have something to say."""
+    torch.manual_seed(0)
+    network = create_model(name, num_classes=classes).on(CPU).eval()
+    for norm in batch_norms(network).values():
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.normal_(0, 0.3)
+        norm.running_var.uniform_(0.5, 2)
+        if norm.affine:
+            norm.weight.data.uniform_(0.5, 1.5)
+            norm.bias.data.normal_(0, 0.3)
+    return network
+
+
+def largest_difference(network: AlexNet, precision: Precision, count: int = 3) -> float:
+    """Of the logits, as a share of the largest one."""
+    pictures = torch.rand(count, *network.input_shape).contiguous(memory_format=torch.channels_last)
+    made = ready(network, precision)
+    assert made is not None
+    with torch.inference_mode():
+        expected, found = network(pictures), made(pictures)
+    assert found.dtype == torch.float32
+    return float((expected - found).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_variant_answers_the_same(name: str) -> None:
+    assert largest_difference(trained(name), "float32") < 1e-5
+
+
+@pytest.mark.parametrize("name", ["torchvision", "notebook-flowers", "paper"])
+def test_in_bf16_logits_differ_by_its_eight_bits(name: str) -> None:
+    assert 0 < largest_difference(trained(name), "bf16") < 0.03
+
+
+@pytest.mark.parametrize("count", [1, 2, 65])
+def test_any_number_of_pictures_may_come(count: int) -> None:
+    assert largest_difference(trained("notebook-mnist"), "float32", count) < 1e-5
+
+
+def test_batch_norm_and_relu_are_no_calls_of_their_own() -> None:
+    kinds = [type(step) for step in Ready(trained("owt-bn"), "float32").steps]
+    assert torch.nn.ReLU not in kinds
+    assert not any(issubclass(kind, torch.nn.modules.batchnorm._BatchNorm) for kind in kinds)
+
+
+def test_a_batch_norm_before_padding_stays_where_it_is() -> None:
+    network = trained("notebook-flowers")  # conv2 alone is padded, behind bn1
+    kept = [step for step in Ready(network, "float32").steps if step in set(batch_norms(network).values())]
+    assert kept == [network.get_submodule("bn1")]
+
+
+def test_weights_are_those_of_the_moment() -> None:
+    network = trained("notebook-mnist")
+    made = ready(network, "float32")
+    assert made is not None
+    pictures = torch.rand(1, *network.input_shape)
+    with torch.inference_mode():
+        before = made(pictures)
+        for parameter in network.parameters():
+            parameter.zero_()
+        assert torch.equal(made(pictures), before)
