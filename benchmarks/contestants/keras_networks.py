@@ -1,4 +1,4 @@
-"""The notebook's two networks and torchvision's, as one writes them in Keras."""
+"""The notebook's two networks, as one writes them in Keras."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 
-def flowers() -> Any:
+def flowers() -> keras.Model:
     """notebook-flowers: 24,834,833 parameters."""
     stages: list[Any] = [keras.Input((224, 224, 3))]
     for filters, kernel, stride, padding, pooled in (
@@ -25,7 +25,7 @@ def flowers() -> Any:
     return keras.Sequential([*stages, layers.Dense(17), layers.Activation("softmax", dtype="float32")])
 
 
-def mnist() -> Any:
+def mnist() -> keras.Model:
     """notebook-mnist: 225,034 parameters."""
     return keras.Sequential(
         [
@@ -41,24 +41,6 @@ def mnist() -> Any:
             layers.Activation("softmax", dtype="float32"),
         ]
     )
-
-
-def torchvision(classes: int) -> Any:
-    """torchvision's network: 58,631,000 weights and biases less those of the classes it lacks."""
-    stages: list[Any] = [keras.Input((224, 224, 3))]
-    for filters, kernel, stride, padding, pooled in (
-        (64, 11, 4, 2, True),
-        (192, 5, 1, 2, True),
-        (384, 3, 1, 1, False),
-        (256, 3, 1, 1, False),
-        (256, 3, 1, 1, True),
-    ):
-        stages += [layers.ZeroPadding2D(padding), layers.Conv2D(filters, kernel, stride, activation="relu")]
-        stages += [layers.MaxPooling2D(3, 2)] if pooled else []
-    stages += [layers.Flatten()]
-    for _ in range(2):
-        stages += [layers.Dropout(0.5), layers.Dense(4096, activation="relu")]
-    return keras.Sequential([*stages, layers.Dense(classes), layers.Activation("softmax", dtype="float32")])
 
 
 NETWORKS = {"notebook-flowers": flowers, "notebook-mnist": mnist}

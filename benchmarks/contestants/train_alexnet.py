@@ -1,7 +1,5 @@
 """Ours trains with the product's own loop: stored pictures, the recipe notebook, precision as this machine chooses."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from turns import settings, take_turns
@@ -21,7 +19,7 @@ precision = device.choose_precision(cpu, None if asked["precision"] == "auto" el
 torch.manual_seed(0)
 network = create_model(asked["network"]).on(cpu)
 recipe = find("notebook", {"notebook-flowers": "flowers17", "notebook-mnist": "mnist"}[asked["network"]])
-recipe = replace(recipe, epochs=2) if hasattr(recipe, "__dataclass_fields__") else recipe.model_copy(update={"epochs": 2})
+recipe = recipe.model_copy(update={"epochs": 2})
 channels, side, _ = network.input_shape
 count = asked["steps"] * asked["batch"]
 generator = np.random.default_rng(0)
@@ -33,9 +31,17 @@ setting = Setting(cpu, precision, World(), Display(quiet=True))
 
 def turn() -> dict[str, float]:
     """The second of two epochs counts: the optimizer is as new in every turn."""
-    _, row = fit(network, batches, None, network.variant.preprocess, recipe, setting, class_weights=None, save=lambda *_: None)
-    return {"pictures": count, "seconds": count / row["images_per_second"], "loss": row["train/loss"]}
+    _, row = fit(
+        network, batches, None, network.variant.preprocess, recipe, setting, class_weights=None, save=lambda *_: None
+    )
+    return {"work": count, "seconds": count / row["images_per_second"], "loss": row["train/loss"]}
 
 
 turn()
-take_turns(turn, parameters=parameter_count(network), version=f"alexnet {__version__}", precision=precision)
+take_turns(
+    turn,
+    parameters=parameter_count(network),
+    version=f"alexnet {__version__}",
+    precision=precision,
+    flop=asked["flop"],
+)

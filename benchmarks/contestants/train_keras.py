@@ -27,8 +27,14 @@ labels = np.eye(network.output_shape[1], dtype=np.float32)[generator.integers(0,
 
 def turn() -> dict[str, float]:
     network.fit(pictures, labels, batch_size=asked["batch"], epochs=1, verbose=0)
-    return {"pictures": count}
+    return {"work": count}
 
 
 turn()
-take_turns(turn, parameters=network.count_params(), version=f"Keras {keras.__version__}")
+take_turns(
+    turn,
+    parameters=network.count_params(),
+    version=f"Keras {keras.__version__}",
+    precision="bf16" if asked["precision"] == "mixed_bfloat16" else "float32",
+    flop=asked["flop"],
+)

@@ -66,8 +66,14 @@ def turn() -> dict[str, float]:
         loss.backward()
         optimizer.step()
         losses += loss.item()
-    return {"pictures": count, "loss": losses / asked["steps"]}
+    return {"work": count, "loss": losses / asked["steps"]}
 
 
 turn()
-take_turns(turn, parameters=sum(p.numel() for p in model.parameters()), version=f"PyTorch {torch.__version__}")
+take_turns(
+    turn,
+    parameters=sum(p.numel() for p in model.parameters()),
+    version=f"PyTorch {torch.__version__}",
+    precision=asked["precision"],
+    flop=asked["flop"],
+)

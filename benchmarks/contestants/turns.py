@@ -17,7 +17,7 @@ os.dup2(2, 1)  # what libraries print must not be taken for an answer
 
 
 def take_turns(turn: Callable[[], dict[str, Any]], **about: Any) -> None:  # noqa: ANN401 (any plain values)
-    """Say that the contestant is ready, with what there is to know about it; then one `turn` for each line that is read.
+    """Say that the contestant is ready, with what there is to know about it; then a `turn` for each line read.
 
     Each answer has the turn's own figures, its seconds, and the most memory held so far in bytes.
     """

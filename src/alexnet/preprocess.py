@@ -77,7 +77,10 @@ class Preprocess:
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
             pixels = pixels[:, top : top + side, left : left + side]
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+        pixels = np.ascontiguousarray(pixels)
+        if pixels.shape[1:] == (self.resize_to, self.resize_to, self.channels):
+            return pixels
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         if self.channels == 1:
             batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         if batch.shape[2:] != (self.resize_to, self.resize_to):

@@ -1,0 +1,1 @@
+"""How fast this is beside others, measured on the machine at hand: `make bench`, docs/speed.md."""
