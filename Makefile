@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
-.PHONY: demo test faults check clean
+.PHONY: demo test faults bench check clean
 
 demo: .venv/.installed  ## train on the built-in digits and leave a run with its pictures
 	$(BIN)/alexnet train
@@ -18,6 +18,14 @@ test: .venv/.tested check  ## style, types, doors, and the whole suite
 
 faults: .venv/.tested  ## bring about every row of the matrix of faults; writes docs/faults.md
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m fault --long --faults=docs/faults.md tests
+
+bench: .venv/.tested benchmarks/.venv/.installed  ## ours against Keras, onnxruntime and plain PyTorch, in turns
+	$(BIN)/python -m benchmarks $(ARGS)
+
+benchmarks/.venv/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet -r benchmarks/peers.txt
+	@touch $@
 
 check: .venv/.tested
 	$(BIN)/ruff check .

@@ -7,12 +7,13 @@ python -m benchmarks inference --run runs/train/answers --data ~/.cache/alexnet
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from alexnet import load
+from alexnet import load, weights
 from alexnet.data import images
 from alexnet.data.sources import open_source
 from alexnet.models.network import AlexNet
@@ -25,9 +26,14 @@ TIMES = {1: 40, 64: 2}
 def prepare(run: Path, data: Path, folder: Path) -> dict[str, str]:
     """The pictures as stored and as floats, and the network in the peers' formats."""
     classifier = load(run, device="cpu")
-    preprocess = classifier.card.preprocess
+    preprocess = replace(classifier.card.preprocess, views=1)  # the peers answer from one view
+    weights.save(
+        folder / "one_view.safetensors",
+        classifier.network.state_dict(),
+        replace(classifier.card, preprocess=preprocess),
+    )
     stored = folder / "stored.npy"
-    source = open_source("flowers17", data)
+    source = open_source("flowers17", data_dir=data)
     pixels = np.stack(
         [
             preprocess.fit(images.read(content, name))
@@ -46,7 +52,7 @@ def prepare(run: Path, data: Path, folder: Path) -> dict[str, str]:
     subprocess.run([sys.executable, "-m", "alexnet", "convert", str(run), str(keras_file), "-q"], check=True)
     _export(classifier.network, onnx_file)
     return {
-        "run": str(run),
+        "run": str(folder / "one_view.safetensors"),
         "pictures": str(stored),
         "ready": str(folder / "ready.npy"),
         "keras": str(keras_file),

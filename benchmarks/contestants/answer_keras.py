@@ -15,7 +15,7 @@ network = keras.models.load_model(asked["model"])
 if asked["precision"] == "mixed_bfloat16":
     weights = network.get_weights()
     config = network.get_config()
-    for layer in config["layers"]:
+    for layer in (each for each in config["layers"] if each["class_name"] != "InputLayer"):
         layer["config"]["dtype"] = "mixed_bfloat16"
     network = network.__class__.from_config(config)
     network.set_weights(weights)

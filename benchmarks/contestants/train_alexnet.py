@@ -14,6 +14,8 @@ from alexnet.training.world import World
 
 asked = settings()
 device.keep_memory()
+if "threads" in asked:
+    torch.set_num_threads(asked["threads"])
 cpu = torch.device("cpu")
 precision = device.choose_precision(cpu, None if asked["precision"] == "auto" else asked["precision"] == "bf16")
 torch.manual_seed(0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from alexnet.data.batches import Batches
+from alexnet.device import Precision
 from alexnet.errors import DivergedError
 from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
@@ -47,7 +48,7 @@ def data(count: int, *, batch_size: int, seed: int | None, labels: Callable[[int
     return Batches(pixels, named, np.arange(count), batch_size=batch_size, seed=seed, device=CPU)
 
 
-def train(recipe: Recipe, *, val: bool = True, seed: int = 0, **how: Any) -> Trained:
+def train(recipe: Recipe, *, val: bool = True, seed: int = 0, precision: Precision = "float32", **how: Any) -> Trained:
     torch.manual_seed(seed)
     network = create_model("notebook-mnist", num_classes=2)
     trained = Trained([])
@@ -57,7 +58,7 @@ def train(recipe: Recipe, *, val: bool = True, seed: int = 0, **how: Any) -> Tra
         data(30, batch_size=8, seed=None, **how) if val else None,
         PREPROCESS,
         recipe,
-        Setting(CPU, "float32", World(), Display(quiet=True)),
+        Setting(CPU, precision, World(), Display(quiet=True)),
         class_weights=None,
         save=lambda row, kept, is_best: trained.saved.append((dict(row), is_best)),
     )
@@ -284,3 +285,12 @@ def test_weights_and_biases_are_trained_at_their_own_rates(monkeypatch: pytest.M
     assert {group["of"]: group["lr"] for group in built[0].param_groups} == pytest.approx(
         {"weights": 0.001, "biases": 0.03}
     )
+
+
+def test_twenty_steps_in_bf16_end_where_float32_does() -> None:
+    recipe = small(epochs=5)  # of four steps
+    exact, fast = (train(recipe, precision=precision).rows for precision in ("float32", "bf16"))
+    for row, other in zip(exact, fast, strict=True):
+        assert other["train/loss"] == pytest.approx(row["train/loss"], abs=0.02)
+    assert exact != fast
+    assert exact[-1]["train/loss"] < 0.5 * exact[0]["train/loss"]
