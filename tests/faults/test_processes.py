@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 
 from alexnet.errors import ResourceError, UsageError
 from alexnet.run import Run
@@ -19,6 +20,7 @@ from alexnet.training.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
+CPU = torch.device("cpu")
 HOW = ("--no-amp", "--seed", "3", "--project", "runs", "--name", "run", "--set", "temperature=1")
 
 
@@ -102,7 +104,7 @@ def test_one_of_two_is_killed_and_torchrun_brings_the_run_to_its_end(undisturbed
     said = ended(process)
     assert process.returncode == 0, said
     assert [path.name for path in run.path.parent.iterdir()] == ["run"]
-    assert "torchrun has started the processes anew" in run.log_file.read_text()
+    assert "was begun by the same torchrun: the processes go on with it" in run.log_file.read_text()
     refuse_difference(undisturbed, run)
 
 
@@ -195,11 +197,11 @@ def test_processes_that_differ_are_refused(differing: str, folder_of_colours: "o
         given = [sys.executable, "-m", "alexnet", "train", "pictures", *how, "--project", str(tmp_path / "runs")]
         variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": port}
         processes.append(start(tmp_path / f"home {rank}", given, MASTER_ADDR="127.0.0.1", **variables))
-    for process in processes:
-        said = ended(process)
-        assert process.returncode == 2, said
-        what = "epochs: 3 in process 0, 4 in process 1" if differing == "options" else "the pictures: "
-        assert f"error: the processes differ in {what}" in said
+    said = [ended(process) for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], said
+    what = "epochs: 3 in process 0, 4 in process 1" if differing == "options" else "the pictures: "
+    assert f"error: the processes differ in {what}" in said[0]
+    assert said[1] == "", "the leader speaks for all"
 
 
 @pytest.fixture
@@ -217,11 +219,11 @@ def of_two(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_others_that_never_come_are_not_waited_for_without_end(of_two: pytest.MonkeyPatch) -> None:
     """The leader waits for a second process that is not there; the second for a leader that is not there."""
     with pytest.raises(ResourceError, match=r"process 0 of 2 does not meet the others at 127\.0\.0\.1:\d+"):
-        World.join()
+        World.described().join(CPU)
     of_two.setenv("RANK", "1")
     of_two.setenv("MASTER_PORT", str(free_port()))
     with pytest.raises(ResourceError, match=r"process 1 of 2 does not meet the others at 127\.0\.0\.1:\d+"):
-        World.join()
+        World.described().join(CPU)
 
 
 @pytest.mark.fault("D6")
@@ -231,7 +233,7 @@ def test_a_taken_port_is_told(of_two: pytest.MonkeyPatch) -> None:
         taken.listen()
         of_two.setenv("MASTER_PORT", str(taken.getsockname()[1]))
         with pytest.raises(ResourceError, match="is the port free"):
-            World.join()
+            World.described().join(CPU)
 
 
 @pytest.mark.fault("D6")
@@ -239,7 +241,7 @@ def test_a_taken_port_is_told(of_two: pytest.MonkeyPatch) -> None:
 def test_numbers_that_contradict_one_another(name: str, value: str, of_two: pytest.MonkeyPatch) -> None:
     of_two.setenv(name, value)
     with pytest.raises(UsageError, match="torchrun -m alexnet"):
-        World.join()
+        World.described().join(CPU)
 
 
 def test_the_run_tells_who_started_it(undisturbed: Run) -> None:

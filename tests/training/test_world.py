@@ -13,7 +13,7 @@ from alexnet.training.world import World
 
 def test_alone_everything_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    world = World.join()
+    world = World.described()
     assert (world.rank, world.size, world.leads) == (0, 1, True)
     assert world.total([1.0, 2.0]) == [1.0, 2.0]
     assert world.share("here") == "here"
@@ -23,7 +23,7 @@ def test_half_a_set_of_variables_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(UsageError, match="torchrun"):
-        World.join()
+        World.described()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous was tried on Linux only")
