@@ -20,7 +20,7 @@ from alexnet.training.recipe import Recipe
 from alexnet.training.world import World
 
 HERE = Path(__file__).parent
-OF_THE_MACHINE = {"data", "data_dir", "device", "workers"}
+MAY_DIFFER = {"data", "data_dir", "device", "workers"}
 """Options that processes on different machines may be given differently."""
 
 
@@ -61,7 +61,7 @@ def refuse_differences(
             "alexnet": __version__,
             "torch": torch.__version__,
             "the program's files": durable.digest(*(file.read_bytes() for file in sorted(HERE.rglob("*.py")))),
-            **{name: str(value) for name, value in args.items() if name not in OF_THE_MACHINE},
+            **{name: str(value) for name, value in args.items() if name not in MAY_DIFFER},
             "the kind of device": device.type,
             "precision": precision,
             "the pictures": data.source.digest,
@@ -81,7 +81,7 @@ def alone(network: AlexNet, recipe: Recipe, options: Options, device: torch.devi
 
 @contextlib.contextmanager
 def remembered(run: Run, world: World) -> Iterator[None]:
-    """Where a training is left on purpose, write into the run who was left, and why (stopped.json).
+    """Where a training is left on purpose, write into the run why, and which torchrun was at work (stopped.json).
 
     torchrun takes any end for a failure, and starts the processes anew if it may: see `refuse_to_repeat`.
     """
