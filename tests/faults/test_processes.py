@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 
@@ -62,7 +63,8 @@ def agent(folder: Path, port: int, *words: str) -> subprocess.Popen[str]:
 def start(folder: Path, given: list[str], **variables: str) -> subprocess.Popen[str]:
     environment = {
         **{key: value for key, value in os.environ.items() if key != "MASTER_PORT"},
-        **{"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1", **variables},
+        **{"XDG_CACHE_HOME": str(folder / "cache"), "MPLCONFIGDIR": matplotlib.get_cachedir()},  # fonts take seconds
+        **{"OMP_NUM_THREADS": "1", **variables},
     }
     folder.mkdir(exist_ok=True)
     pipe = subprocess.PIPE
@@ -91,7 +93,7 @@ def wait_for_checkpoint(run: Run, process: subprocess.Popen[str], after: int = 0
     assert process.poll() is None, process.communicate()
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 120) -> str:
+def ended(process: subprocess.Popen[str], seconds: float = 300) -> str:
     """What it said on standard error, once it has ended; all that it has started ends with it."""
     try:
         return process.communicate(timeout=seconds)[1]
@@ -223,7 +225,7 @@ def test_a_stop_stays_one_where_torchrun_may_start_anew(undisturbed: Run, tmp_pa
     process = torchrun(tmp_path, "--epochs", "3", "--save-every", "3", *HOW, restarts=2)
     wait_for_checkpoint(run, process)
     os.kill(ranks(process)[0], signal.SIGTERM)
-    said = ended(process, 120)
+    said = ended(process)
     lines = [line for line in said.splitlines() if "error: stopped by SIGTERM" in line]
     assert (len(lines), len(set(lines))) == (3, 1), said
     assert "exitcode  : 75" in said, said
@@ -237,7 +239,7 @@ def test_a_stop_stays_one_where_torchrun_may_start_anew(undisturbed: Run, tmp_pa
 def test_a_disk_that_is_full_for_the_leader_ends_all_in_one_line(tmp_path: Path) -> None:
     """The leader alone saves, and finds no room: both leave with 6; the line is printed once."""
     process = torchrun(tmp_path, "--epochs", "3", "--save-every", "3", *HOW, program=FULL_DISK)
-    said = ended(process, 60)
+    said = ended(process)
     assert said.count("error: the disk is full") == 1, said
     assert "exitcode  : 6" in said, said
     assert "has lost another one" not in said
@@ -246,7 +248,7 @@ def test_a_disk_that_is_full_for_the_leader_ends_all_in_one_line(tmp_path: Path)
 def test_a_name_that_is_taken_ends_all_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "runs" / "run").mkdir(parents=True)
     (tmp_path / "runs" / "run" / "notes.txt").touch()
-    said = ended(torchrun(tmp_path, "--epochs", "3", *HOW), 60)
+    said = ended(torchrun(tmp_path, "--epochs", "3", *HOW))
     assert said.count("error: runs/run exists already") == 1, said
     assert "exitcode  : 2" in said, said
 
