@@ -60,7 +60,8 @@ def measure(rank: int, name: str, batch: int, folder: Path) -> None:
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": PORT}
     os.environ.update({key: str(value) for key, value in variables.items()}, MASTER_ADDR="127.0.0.1")
     torch.set_num_threads(1)
-    world = World.join()
+    world = World.described()
+    world.join(torch.device("cpu"))
     steps = {way: _contestant(way, name, batch, world) for way in CONTESTANTS}
     seconds: dict[str, list[float]] = {way: [] for way in CONTESTANTS}
     sent: dict[str, list[float]] = {way: [] for way in CONTESTANTS}

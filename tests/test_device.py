@@ -45,6 +45,51 @@ def test_auto_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.choose() == torch.device("cpu")
 
 
+def with_gpus(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_process_takes_a_gpu_of_its_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(4, monkeypatch)
+    assert [device.choose(name, rank, 4) for rank in range(4)] == [torch.device("cuda", rank) for rank in range(4)]
+    assert device.choose(name) == torch.device("cuda", 0)
+
+
+def test_a_device_that_is_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(2, monkeypatch)
+    assert device.choose("cuda:1") == torch.device("cuda", 1)
+    assert device.choose("cpu", 3, 4) == torch.device("cpu"), "CPUs may be shared by any number"
+
+
+@pytest.mark.fault("C18")
+@pytest.mark.parametrize(
+    ("name", "gpus", "processes", "said"),
+    [
+        ("auto", 2, 3, r"3 processes on this machine, which has 2 GPUs: .*--nproc-per-node 2\), or use --device cpu"),
+        ("cuda", 1, 2, r"2 processes on this machine, which has 1 GPU: .*--nproc-per-node 1"),
+        ("cuda:1", 2, 2, "--device cuda:1 is one GPU for 2 processes: use --device cuda"),
+    ],
+)
+def test_more_processes_than_gpus(
+    name: str, gpus: int, processes: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More processes on a machine than GPUs, or all on one: refused, with the numbers and what to do."""
+    with_gpus(gpus, monkeypatch)
+    with pytest.raises(UsageError, match=said):
+        device.choose(name, 0, processes)
+
+
+def test_apples_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(0, monkeypatch)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device.choose() == torch.device("mps")
+    assert device.choose("auto", 0, 2) == torch.device("cpu")
+    with pytest.raises(UsageError, match="2 processes cannot share one Apple GPU"):
+        device.choose("mps", 0, 2)
+
+
 def test_precision() -> None:
     cpu = torch.device("cpu")
     assert device.choose_precision(cpu, True) == "bf16"

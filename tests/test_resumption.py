@@ -392,3 +392,105 @@ def test_folds_are_resumed_one_by_one(tmp_path: Path) -> None:
     run.write_args({**run.args, "folds": 3})
     with pytest.raises(UsageError, match="3 trainings: resume one of them"):
         alexnet.resume(run.path, display=QUIET)
+
+
+class Torchrun:
+    """The variables that torchrun sets for one process alone."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self._patched = patched
+
+    def starts(self, job: str, agent: str, restarts: int = 0) -> None:
+        """`agent` is what it calls its own folder."""
+        self._patched.setenv("TORCHELASTIC_RUN_ID", job)
+        self._patched.setenv("TORCHELASTIC_ERROR_FILE", f"/tmp/torchelastic_x/{agent}/attempt_{restarts}/0/error.json")
+        self._patched.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
+
+
+@pytest.fixture
+def torchrun(monkeypatch: pytest.MonkeyPatch) -> Torchrun:
+    return Torchrun(monkeypatch)
+
+
+def runs() -> list[str]:
+    return sorted(path.name for path in Path("runs/train").iterdir())
+
+
+def test_a_job_that_is_started_once_more_goes_on_with_its_own_run(
+    straight: Run, torchrun: Torchrun, call: Call
+) -> None:
+    """The machine was lost, another agent of the same --rdzv-id comes, and counts from nought: the same bytes."""
+    torchrun.starts("flowers", "flowers_a1")
+    assert stop_in_step(3, call, "digits", *HOW, "--name", "paused").step == 3
+    torchrun.starts("flowers", "flowers_b2")
+    done = call("train", "digits", *HOW, "--name", "paused")
+    assert (done.code, done.err) == (0, "")
+    assert "runs/train/paused was begun by the same torchrun: the processes go on with it" in done.out
+    assert "resumed: 0 epochs and 3 steps are done" in done.out
+    refuse_difference(straight, Run("runs/train/paused"))
+
+
+def test_a_finished_run_is_not_gone_on_with_by_the_next_launch(torchrun: Torchrun, call: Call) -> None:
+    quick = ("digits", "--epochs", 1, "--quiet")
+    torchrun.starts("flowers", "flowers_a1")
+    assert call("train", *quick).code == 0
+    torchrun.starts("flowers", "flowers_b2")
+    assert call("train", *quick).code == 0
+    assert runs() == ["exp", "exp2"]
+    torchrun.starts("flowers", "flowers_b2", restarts=1)  # one of its processes fell at the very end
+    assert call("train", *quick).code == 0
+    assert runs() == ["exp", "exp2"]
+
+
+def test_launches_without_a_name_are_told_apart_by_their_agents(torchrun: Torchrun, call: Call) -> None:
+    quick = ("digits", "--epochs", 1, "--save-every", 2)
+    torchrun.starts("none", "none_a1")
+    stop_in_step(3, call, *quick, "--name", "paused")
+    torchrun.starts("none", "none_b2")
+    assert call("train", *quick, "--quiet").code == 0
+    assert runs() == ["exp", "paused"], "yesterday's is left alone"
+    torchrun.starts("none", "none_b2", restarts=1)
+    assert call("train", *quick, "--quiet").code == 0
+    assert runs() == ["exp", "paused"], "its own is found"
+
+
+def test_other_options_are_another_training(torchrun: Torchrun, call: Call) -> None:
+    torchrun.starts("flowers", "flowers_a1")
+    stop_in_step(3, call, "digits", *HOW, "--name", "paused")
+    assert call("train", "digits", "--epochs", 1, "--quiet").code == 0
+    assert runs() == ["exp", "paused"]
+
+
+def test_what_was_left_on_purpose_is_not_begun_again_by_torchruns_restarts(
+    straight: Run, torchrun: Torchrun, call: Call
+) -> None:
+    """torchrun starts its processes anew after any end. They leave at once; whoever resumes goes on."""
+    torchrun.starts("flowers", "flowers_a1")
+    stop_in_step(3, call, "digits", *HOW, "--name", "paused")
+    run = Run("runs/train/paused")
+    written = run.checkpoint.stat().st_mtime_ns
+    for restarts in (1, 2):
+        torchrun.starts("flowers", "flowers_a1", restarts)
+        for words in (("digits", *HOW, "--name", "paused"), ("--resume", "paused")):
+            again = call("train", *words, "--quiet")
+            assert again.code == 75
+            assert "stopped by SIGTERM in epoch 1 after 3 of 20 steps; saved" in again.error
+    assert run.checkpoint.stat().st_mtime_ns == written
+    torchrun.starts("flowers", "flowers_a1", restarts=0)  # others have come: it was torchrun that stopped it
+    assert stop_in_step(2, call, "digits", *HOW, "--name", "paused").step == 5
+    torchrun.starts("flowers", "flowers_b2", restarts=1)
+    assert call("train", "--resume", "paused", "--quiet").code == 0
+    assert not run.stopped
+    refuse_difference(straight, run)
+
+
+def test_what_has_diverged_is_not_begun_again_by_torchruns_restarts(torchrun: Torchrun, call: Call) -> None:
+    words = ("digits", *HOW, "--set", "optimizer.name=sgd", "--lr", "1e12", "--name", "wild", "--quiet")
+    said = []
+    for restarts in (0, 1):
+        torchrun.starts("flowers", "flowers_a1", restarts)
+        left = call("train", *words)
+        assert left.code == 5
+        said.append(left.error)
+    assert said[0] == said[1]
+    assert runs() == ["wild"]

@@ -179,6 +179,8 @@ def test_foreign_file_without_metadata(tmp_path: Path) -> None:
         ("preprocess", '{"unheard of": 1}'),
         ("preprocess", '{"size": 28, "resize_to": 28, "channels": 1, "mean": [NaN]}'),
         ("measured", "{"),
+        ("measured", '{"loss": NaN}'),
+        ("measured", '{"loss": -Infinity}'),
     ],
 )
 def test_odd_metadata(tmp_path: Path, key: str, value: str) -> None:

@@ -14,6 +14,7 @@ from alexnet.judging.evaluate import PREDICTION_COLUMNS
 from alexnet.progress import Display
 from alexnet.run import Run
 from alexnet.settings import Options
+from alexnet.training.world import World
 
 
 def train(
@@ -40,6 +41,8 @@ def train(
         raise UsageError(
             f"--folds divides the training part, recipe {recipe.name} judges on the test part: take another"
         )
+    if World.described().size > 1:
+        raise UsageError("--folds trains in one process: leave out torchrun")
     own_choice = "keep" in asked or any(text.partition("=")[0].strip() == "keep" for text in assignments)
     made = Run.create(options.project, options.name, exist_ok=options.exist_ok)
     made.refuse_trained()

@@ -15,17 +15,16 @@ from alexnet.errors import UsageError
 Precision = Literal["float32", "bf16"]
 
 
-def choose(name: str = "auto", local_rank: int = 0) -> torch.device:
+def choose(name: str = "auto", local_rank: int = 0, local_size: int = 1) -> torch.device:
     """The device called `name`: auto, cpu, cuda, cuda:1, mps. `auto` takes a GPU where there is one.
 
-    Of several processes on one machine each takes the GPU of its `local_rank`.
+    Of `local_size` processes on one machine each takes the GPU of its `local_rank`.
 
-    Errors: UsageError for an unknown name or a device that this machine lacks.
+    Errors: UsageError for an unknown name or a device that this machine lacks, or that the processes cannot share.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", local_rank % torch.cuda.device_count())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        apple = torch.backends.mps.is_available() and local_size == 1
+        name = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -37,7 +36,22 @@ def choose(name: str = "auto", local_rank: int = 0) -> torch.device:
     }
     if not present.get(device.type, False):
         raise UsageError(f"this machine has no device {name!r}: use --device auto or --device cpu")
-    return device
+    if device.type == "mps" and local_size > 1:
+        raise UsageError(f"{local_size} processes cannot share one Apple GPU: use --device cpu, or one process")
+    return _own_gpu(device, local_rank, local_size) if device.type == "cuda" else device
+
+
+def _own_gpu(device: torch.device, local_rank: int, local_size: int) -> torch.device:
+    """The GPU of one process: NCCL wants one for each."""
+    gpus = torch.cuda.device_count()
+    if local_size > 1 and device.index is not None:
+        raise UsageError(f"--device {device} is one GPU for {local_size} processes: use --device cuda, one for each")
+    if local_size > gpus:
+        raise UsageError(
+            f"{local_size} processes on this machine, which has {gpus} GPU{'s'[: gpus != 1]}: "
+            f"start one for each (torchrun --nproc-per-node {gpus}), or use --device cpu"
+        )
+    return torch.device("cuda", local_rank if device.index is None else device.index)
 
 
 def choose_precision(device: torch.device, amp: bool | None = None) -> Precision:

@@ -51,6 +51,13 @@ class StoppedError(AlexNetError):
     exit_code = 75
 
 
+def exit_code(error: BaseException) -> int:
+    """What a process leaves with after `error`: ours say it; 6 where a disk, a file or memory is at fault; else 1."""
+    if isinstance(error, AlexNetError):
+        return error.exit_code
+    return ResourceError.exit_code if isinstance(error, OSError | MemoryError) else AlexNetError.exit_code
+
+
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> str:
     """Say that `given` is no known `kind`, suggest the nearest name and list what there is.
 

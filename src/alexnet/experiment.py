@@ -1,7 +1,7 @@
 """The whole way: data -> training -> verdict -> pictures. The only room that knows them all."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet import __version__, checkup, dataset, doctor, durable, settings, verdict, weights
+from alexnet import __version__, checkup, dataset, doctor, peers, settings, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
 from alexnet.device import Precision
-from alexnet.errors import DataError, DivergedError, StoppedError, UsageError
+from alexnet.errors import DataError, UsageError
 from alexnet.judging import metrics
 from alexnet.models import variants
 from alexnet.models.network import AlexNet, create_model, parameter_count
@@ -23,7 +23,7 @@ from alexnet.pictures import grids
 from alexnet.progress import Display
 from alexnet.run import Row, Run, shown
 from alexnet.settings import Options
-from alexnet.training import start
+from alexnet.training import launch, start
 from alexnet.training.checkpoint import Checkpoint
 from alexnet.training.loop import Setting, fit
 from alexnet.training.parallel import traffic
@@ -34,7 +34,6 @@ from alexnet.training.stop import Stop
 from alexnet.training.world import World
 from alexnet.weights import Card
 
-HERE = Path(__file__).parent
 VERDICT_BATCH = 128  # pictures at a time; as in `verdict.judge_part`
 
 
@@ -77,41 +76,37 @@ def train(
     named = {"data": None if data is None else str(data), "recipe": recipe}
     asked = {**given, **{key: value for key, value in named.items() if value is not None}}
     options, chosen = settings.resolve(asked, None if config is None else Path(config), assignments, display)
-    return together(lambda world, speaker: begin(options, chosen, world, speaker), display)
+    return peers.together(
+        lambda world, device, speaker: begin(options, chosen, world, device, speaker), options.device, display
+    )
 
 
-def together(work: Callable[[World, Display], Run], display: Display) -> Run:
-    """Do `work` among the processes that torchrun has started, if it has; the leader speaks for all."""
-    world = World.join()
-    display = display if world.leads else Display(quiet=True)
-    try:
-        return work(world, display)
-    except (DivergedError, StoppedError) as error:
-        if not world.leads:  # all have agreed on it, and the leader says so
-            raise SystemExit(error.exit_code) from error
-        display.note(str(error))  # the doctor reads train.log
-        raise
-    except RuntimeError as error:
-        lost = world.lost(error)
-        if lost is None:
-            raise
-        raise lost from error
-    finally:
-        world.leave()
-
-
-def begin(options: Options, recipe: Recipe, world: World, display: Display) -> Run:
+def begin(options: Options, recipe: Recipe, world: World, device: torch.device, display: Display) -> Run:
     """Train from the start, among others or alone; see `train`."""
-    # -- the machine -------------------------------------------------------------------------------------------
-    device, precision = set_up(options, recipe, world, display)
+    precision = set_up(options, recipe, device, display)
+    data, network, frozen = world.each(lambda: _prepare(options, recipe, device, display))
+    peers.refuse_differences(options, recipe, data, device, precision, world)
+
+    def create() -> str:
+        run = Run.create(options.project, options.name, exist_ok=options.exist_ok)
+        _write_start(run, options, recipe, data, {**machine.environment(device, precision), **launch.origin()})
+        display.log_to(run.log_file)
+        return str(run.path)
+
+    run = Run(world.led(create))
+    return carry_out(Begun(run, options, recipe, data, network, frozen, device, precision), world, display)
+
+
+def _prepare(
+    options: Options, recipe: Recipe, device: torch.device, display: Display
+) -> tuple[Dataset, AlexNet, tuple[str, ...]]:
+    """The data, the network on its device, and which of its layers are frozen."""
     if recipe.batch_size < 2 and variants.find(recipe.model).has_batch_norm:
         raise UsageError(
             f"--batch-size {recipe.batch_size}: batch norm in {recipe.model} needs at least 2 pictures a step"
         )
     if recipe.average is not None and options.parallel == "hybrid":
         raise UsageError("--parallel hybrid keeps no running average: take --parallel data, or --set average=null")
-
-    # -- data and network --------------------------------------------------------------------------------------
     data = dataset.prepare(options, recipe, display)
     network = create_model(
         recipe.model,
@@ -120,31 +115,21 @@ def begin(options: Options, recipe: Recipe, world: World, display: Display) -> R
         image_size=data.preprocess.size,
     )
     frozen = start.prepare(network, data.source.classes, recipe, options.weights, options.freeze, display)
-    network.on(device)
     if len(data.split.train) < 2:
         raise DataError(f"{data.source.name} has {len(data.split.train)} pictures to train on, add some")
-
-    # -- the run directory -------------------------------------------------------------------------------------
-    refuse_other_peers(options, recipe, data, world)
-    made = Run.create(options.project, options.name, exist_ok=options.exist_ok).path if world.leads else ""
-    run = Run(world.share(str(made)))
-    if world.leads:
-        _write_start(run, options, recipe, data, {**machine.environment(device, precision), **world.origin()})
-        display.log_to(run.log_file)
-    return carry_out(Begun(run, options, recipe, data, network, frozen, device, precision), world, display)
+    return data, network.on(device), frozen
 
 
-def set_up(options: Options, recipe: Recipe, world: World, display: Display) -> tuple[torch.device, Precision]:
-    """Memory policy and seeds; device and precision are chosen, and all is said."""
+def set_up(options: Options, recipe: Recipe, device: torch.device, display: Display) -> Precision:
+    """Memory policy and seeds; the precision is chosen, and all is said."""
     machine.keep_memory()
-    device = machine.choose(options.device, world.local_rank)
     precision = machine.choose_precision(device, options.amp)
     machine.seed_everything(options.seed, options.deterministic)
     display.say(f"alexnet {__version__} · {options.data} · {recipe.model} · recipe {recipe.name}")
     display.say(
         f"Python {machine.python_version()} · torch {torch.__version__} · {machine.describe(device)} · {precision}"
     )
-    return device, precision
+    return precision
 
 
 def carry_out(begun: Begun, world: World, display: Display) -> Run:
@@ -177,9 +162,7 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
         balance = torch.from_numpy(weighted).to(device)
 
-    def save(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
-        if not world.leads:
-            return
+    def write(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
         rows.append(row)
         run.write_results(rows)
         measured = replace(card, measured=_measured(row))
@@ -190,8 +173,11 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
             hopeless.append(finding)  # said once
             display.say(f"doctor, epoch {row['epoch']:.0f}: {finding.line} To stop: Ctrl-C; then: {finding.remedy}")
 
-    saver = Saver(run.checkpoint if world.leads else None, card.to_metadata(), options.save_every)
-    with Stop() as stop:
+    def save(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
+        world.led(lambda: write(row, state, is_best))
+
+    saver = Saver(run.checkpoint, card.to_metadata(), options.save_every, world)
+    with peers.remembered(run, world), Stop() as stop:
         fit(
             begun.network,
             data.batches(parts.train, device, recipe.batch_size, seed=options.seed, world=world),
@@ -216,37 +202,12 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         )
 
         # -- verdict and pictures ------------------------------------------------------------------------------
+        network = peers.alone(begun.network, recipe, options, device, world)
+        world.leave()  # what is left is the leader's, and may take its time
         if world.leads:
             stop.instead = f" after training; the verdict is missing. Go on: alexnet train --resume {shown(run.path)}"
-            _finish(run, data, recipe, _alone(begun, world), device, display)
+            _finish(run, data, recipe, network, device, display)
     return run
-
-
-def _alone(begun: Begun, world: World) -> AlexNet:
-    """The network as one process has it: one that was divided gives no answers without the others."""
-    if world.size == 1 or begun.options.parallel == "data":
-        return begun.network
-    spread = begun.network
-    network = AlexNet(spread.variant, spread.classes, spread.input_shape).on(begun.device)
-    start.hold(network, begun.recipe, begun.options.freeze, Display(quiet=True))
-    return network
-
-
-def refuse_other_peers(options: Options, recipe: Recipe, data: Dataset, world: World) -> None:
-    """Before anything is written. Errors: UsageError when the processes differ in pictures, settings or program."""
-    division = data.source.labels, data.split.train, data.split.val, data.split.test
-    may_differ = {"data", "data_dir", "device", "workers"}  # on another machine
-    args = settings.as_args(options, recipe)
-    world.refuse_differences(
-        {
-            "alexnet": __version__,
-            "torch": torch.__version__,
-            "the program's files": durable.digest(*(file.read_bytes() for file in sorted(HERE.rglob("*.py")))),
-            **{name: str(value) for name, value in args.items() if name not in may_differ},
-            "the pictures": data.source.digest,
-            "labels or split": durable.digest(*(part.tobytes() for part in division)),
-        }
-    )
 
 
 def _counts(data: Dataset) -> dict[str, dict[str, int]]:

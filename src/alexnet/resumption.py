@@ -1,20 +1,23 @@
 """A training that stopped goes on: the same run, the same pictures, from the last checkpoint."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alexnet import dataset, experiment, settings
-from alexnet.errors import ModelFileError, UsageError
+import torch
+
+from alexnet import dataset, experiment, peers, settings
+from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.experiment import Begun
 from alexnet.models.network import create_model
 from alexnet.progress import Display
 from alexnet.run import Run, shown
 from alexnet.settings import Options
-from alexnet.training import checkpoint, start
+from alexnet.training import checkpoint, launch, start
 from alexnet.training.checkpoint import Checkpoint
 from alexnet.training.recipe import Recipe
-from alexnet.training.world import World, restarts
+from alexnet.training.world import World
 from alexnet.weights import Card
 
 OF_THE_MACHINE = ("data_dir", "device", "workers", "save_every")
@@ -47,12 +50,16 @@ def resume(
     if (folds := run.args.get("folds")) and not run.args.get("fold"):
         raise UsageError(f"{run.path} is {folds} trainings: resume one of them, such as {shown(run.path / 'fold1')}")
     asked: dict[str, Any] = {**changes, **({} if epochs is None else {"epochs": epochs})}
-    if not run.checkpoint.exists():
-        display.say(f"{run.path} has no checkpoint yet: it starts anew from its args.yaml")
-        place: dict[str, Any] = {"project": run.path.parent, "name": run.path.name, "exist_ok": True}
-        return experiment.train(config=run.args_file, display=display, **asked, **place)
-    saved = checkpoint.load(run.checkpoint)
-    return experiment.together(lambda world, speaker: _go_on(run, saved, asked, world, speaker), display)
+
+    def work(world: World, device: torch.device, speaker: Display) -> Run:
+        if world.led(lambda: _stands(run)):
+            return _go_on(run, asked, world, device, speaker)
+        speaker.say(f"{run.path} has no checkpoint yet: it starts anew from its args.yaml")
+        anew = {**asked, **_place(run)}
+        options, recipe = world.each(lambda: settings.resolve(anew, run.args_file, display=speaker))
+        return experiment.begin(options, recipe, world, device, speaker)
+
+    return peers.together(work, settings.options_of({**run.args, **asked}).device, display)
 
 
 def train_or_go_on(
@@ -66,58 +73,83 @@ def train_or_go_on(
 
     Errors: as `experiment.train` and `resume`.
     """
-    if not restarts():
-        return experiment.train(config=config, assignments=assignments, display=display, **given)
     display = display or Display()
     options, recipe = settings.resolve(given, config, assignments, display)
 
-    def work(world: World, speaker: Display) -> Run:
-        found = _begun_by(world, options) if world.leads else None
-        place = world.share("" if found is None else str(found.path))
+    def work(world: World, device: torch.device, speaker: Display) -> Run:
+        place = world.led(lambda: _begun_before(options, recipe))
         if not place:
-            return experiment.begin(options, recipe, world, speaker)
+            return experiment.begin(options, recipe, world, device, speaker)
         run = Run(place)
-        speaker.say(f"torchrun has started the processes anew: they go on with {run.path}")
-        if world.any(world.leads and run.checkpoint.exists()):
-            return _go_on(run, checkpoint.load(run.checkpoint), {}, world, speaker)
-        again = {"project": run.path.parent, "name": run.path.name, "exist_ok": True}
-        return experiment.begin(options.model_copy(update=again), recipe, world, speaker)
+        speaker.say(f"{run.path} was begun by the same torchrun: the processes go on with it")
+        if world.led(lambda: _stands(run)):
+            return _go_on(run, {}, world, device, speaker)
+        return experiment.begin(options.model_copy(update=_place(run)), recipe, world, device, speaker)
 
-    return experiment.together(work, display)
-
-
-def _begun_by(world: World, options: Options) -> Run | None:
-    """The newest run below the project that the same torchrun has begun."""
-    runs = sorted(options.project.glob("*/args.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
-    origin = world.origin().items()
-    return next((run for run in (Run(file.parent) for file in runs) if origin <= run.environment.items()), None)
+    return peers.together(work, options.device, display)
 
 
-def _go_on(run: Run, saved: Checkpoint, asked: dict[str, Any], world: World, display: Display) -> Run:
-    options, recipe = _settings(run, saved, asked)
-    if world.leads:
-        display.log_to(run.log_file)
-    device, precision = experiment.set_up(options, recipe, world, display)
-    card = _card(run, saved)
-    data = dataset.of_run(run, card, options.data_dir, display)
-    network = create_model(
-        card.variant,
-        num_classes=len(card.classes),
-        in_channels=card.preprocess.channels,
-        image_size=card.preprocess.size,
-    )
-    frozen = start.hold(network, recipe, options.freeze, display)
-    network.on(device)
+def _begun_before(options: Options, recipe: Recipe) -> str | None:
+    """The newest run below the project that the same torchrun job has begun, with the same options; a finished one only
+    where its torchrun has not ended since: another one with its --rdzv-id is another training."""
+    origin, args = launch.origin(), _of_the_run(settings.as_args(options, recipe))
+    if not origin:
+        return None
+    for file in sorted(options.project.glob("*/args.yaml"), key=lambda file: file.stat().st_mtime, reverse=True):
+        run = Run(file.parent)
+        with contextlib.suppress(DataError):  # a damaged one is another's
+            finished = bool(run.metrics) and not launch.restarts()
+            if origin.items() <= run.environment.items() and _of_the_run(run.args) == args and not finished:
+                return str(run.path)
+    return None
+
+
+def _of_the_run(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in args.items() if key not in OF_THE_MACHINE}
+
+
+def _stands(run: Run) -> str | None:
+    """The run's checkpoint, if it has one. Errors: what the run was left with, see `peers.refuse_to_repeat`."""
+    peers.refuse_to_repeat(run)
+    return str(run.checkpoint) if run.checkpoint.exists() else None
+
+
+def _place(run: Run) -> dict[str, Any]:
+    """Options that lead into the run once more."""
+    return {"project": run.path.parent, "name": run.path.name, "exist_ok": True}
+
+
+def _go_on(run: Run, asked: dict[str, Any], world: World, device: torch.device, display: Display) -> Run:
+    saved = world.each(lambda: checkpoint.load(run.checkpoint))
+
+    def restore() -> Begun:
+        options, recipe = _settings(run, saved, asked)
+        if world.leads:
+            display.log_to(run.log_file)
+        precision = experiment.set_up(options, recipe, device, display)
+        card = _card(run, saved)
+        data = dataset.of_run(run, card, options.data_dir, display)
+        network = create_model(
+            card.variant,
+            num_classes=len(card.classes),
+            in_channels=card.preprocess.channels,
+            image_size=card.preprocess.size,
+        )
+        frozen = start.hold(network, recipe, options.freeze, display)
+        return Begun(run, options, recipe, data, network.on(device), frozen, device, precision, saved)
+
+    begun = world.each(restore)
     progress = saved.progress
-    left = "" if progress.epoch <= recipe.epochs or progress.planned else "; only the verdict is left, if any"
+    left = "" if progress.epoch <= begun.recipe.epochs or progress.planned else "; only the verdict is left, if any"
     display.say(f"resumed: {progress.epoch - 1} epochs and {progress.step} steps are done{left}")
-    experiment.refuse_other_peers(options, recipe, data, world)
-    if world.leads:
-        run.write_args(settings.as_args(options, recipe))
-        run.clear_verdict()
-    return experiment.carry_out(
-        Begun(run, options, recipe, data, network, frozen, device, precision, saved), world, display
-    )
+    peers.refuse_differences(begun.options, begun.recipe, begun.data, device, begun.precision, world)
+
+    def unfinish() -> None:
+        run.write_args(settings.as_args(begun.options, begun.recipe))
+        run.clear_ending()
+
+    world.led(unfinish)
+    return experiment.carry_out(begun, world, display)
 
 
 def _settings(run: Run, saved: Checkpoint, asked: dict[str, Any]) -> tuple[Options, Recipe]:

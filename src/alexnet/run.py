@@ -44,11 +44,11 @@ PICTURES = {
     "reliability": "reliability.png",
 }
 
-_VERDICT = ("metrics.json", "vitals.json", "predictions.csv", *PICTURES.values())
+_ENDING = ("stopped.json", "metrics.json", "vitals.json", "predictions.csv", *PICTURES.values())
 _FILES = (
     *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
     *("results.csv", "checkpoint.pt", "weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
-    *_VERDICT,
+    *_ENDING,
 )
 
 Row = dict[str, float]
@@ -91,9 +91,9 @@ class Run:
             (self.path / file).unlink(missing_ok=True)
         self.sweep()
 
-    def clear_verdict(self) -> None:
-        """Remove the verdict and its pictures: training goes on."""
-        for file in _VERDICT:
+    def clear_ending(self) -> None:
+        """Remove the verdict and its pictures, and why it was stopped: training goes on."""
+        for file in _ENDING:
             (self.path / file).unlink(missing_ok=True)
         self.sweep()
 
@@ -215,6 +215,12 @@ class Run:
                     numbers[column]  # a row without them is none
                 rows.append({**numbers, "epoch": int(numbers["epoch"])})
         return rows
+
+    @property
+    def stopped(self) -> dict[str, Any]:
+        """Why torchrun's processes have left on purpose (see `peers.remembered`); empty where they have not."""
+        file = self.path / "stopped.json"
+        return read_mapping(file, ("exit_code", "message", "agent", "restarts")) if file.exists() else {}
 
     @property
     def metrics(self) -> dict[str, Any]:

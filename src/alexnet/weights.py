@@ -61,7 +61,7 @@ class Card:
             classes=tuple(classes),
             preprocess=Preprocess.from_dict(preprocess),
             recipe=metadata["recipe"],
-            measured=json.loads(metadata["measured"]),
+            measured=json.loads(metadata["measured"], parse_constant=_refuse_constant),
         )
 
     def to_config(self) -> dict[str, Any]:
@@ -76,6 +76,11 @@ class Card:
             "recipe": self.recipe,
             "measured": self.measured,
         }
+
+
+def _refuse_constant(name: str) -> None:
+    """Errors: ValueError for NaN and infinities, which Python reads where JSON has none; nothing measured is one."""
+    raise ValueError(f"something measured is {name}")
 
 
 def save(path: Path, state: Mapping[str, Tensor], card: Card, *, config: bool = True) -> None:

@@ -72,3 +72,17 @@ def test_the_same_generator_gives_the_same_mixture() -> None:
     one, two = (mix(PICTURES, LABELS, Mixing(mixup=0.2, cutmix=1), seeded(5)) for _ in range(2))
     assert one.share == two.share
     assert torch.equal(one.pictures, two.pictures)
+
+
+@pytest.mark.parametrize("settings", [Mixing(mixup=0.4), Mixing(cutmix=1.0)])
+def test_borrowed_pictures_are_nobodys_partner(settings: Mixing) -> None:
+    for seed in range(20):
+        mixed = mix(PICTURES, LABELS, settings, seeded(seed), own=4)
+        assert sorted(mixed.partners[:4].tolist()) == [0, 1, 2, 3]
+        assert mixed.partners[4:].tolist() == [4, 5]
+        torch.testing.assert_close(mixed.pictures[4:], PICTURES[4:])
+
+
+def test_where_all_count_nothing_is_drawn_otherwise() -> None:
+    one, other = (mix(PICTURES, LABELS, Mixing(mixup=0.4), seeded(3), own) for own in (None, 6))
+    assert torch.equal(one.pictures, other.pictures)

@@ -10,7 +10,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import matplotlib
 import pytest
+import torch
 
 from alexnet.errors import ResourceError, UsageError
 from alexnet.run import Run
@@ -19,20 +21,50 @@ from alexnet.training.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
+CPU = torch.device("cpu")
 HOW = ("--no-amp", "--seed", "3", "--project", "runs", "--name", "run", "--set", "temperature=1")
 
 
-def torchrun(folder: Path, *words: str, restarts: int = 0) -> subprocess.Popen[str]:
-    """Two processes that train, started as a user does."""
+FULL_DISK = """
+import errno, os
+sync = os.fsync
+
+def no_room(file):
+    if os.fstat(file).st_size > 2_000_000:  # no file but a checkpoint is so large
+        raise OSError(errno.ENOSPC, "No space left on device")
+    sync(file)
+
+if os.environ["RANK"] == "0":
+    os.fsync = no_room
+from alexnet.commands.main import main
+main()
+"""
+"""The command, where the leader's disk has no room for a checkpoint."""
+
+
+def torchrun(folder: Path, *words: str, restarts: int = 0, program: str | None = None) -> subprocess.Popen[str]:
+    """Two processes that train, started as a user does; or a `program` instead of the command."""
     given = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    given += ["--max-restarts", str(restarts), "-m", "alexnet", "train", *words]
-    return start(folder, given)
+    given += ["--max-restarts", str(restarts)]
+    if program is None:
+        return start(folder, [*given, "-m", "alexnet", "train", *words])
+    (folder / "program.py").write_text(program)
+    return start(folder, [*given, "program.py", "train", *words])
+
+
+def agent(folder: Path, port: int, *words: str) -> subprocess.Popen[str]:
+    """One of two torchruns, as on two machines, with one process each."""
+    given = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    given += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}", "--rdzv-id", "two"]
+    given += ["--rdzv-conf", "keep_alive_interval=1", "--max-restarts", "3"]
+    return start(folder, [*given, "-m", "alexnet", "train", *words])
 
 
 def start(folder: Path, given: list[str], **variables: str) -> subprocess.Popen[str]:
     environment = {
         **{key: value for key, value in os.environ.items() if key != "MASTER_PORT"},
-        **{"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1", **variables},
+        **{"XDG_CACHE_HOME": str(folder / "cache"), "MPLCONFIGDIR": matplotlib.get_cachedir()},  # fonts take seconds
+        **{"OMP_NUM_THREADS": "1", **variables},
     }
     folder.mkdir(exist_ok=True)
     pipe = subprocess.PIPE
@@ -61,7 +93,7 @@ def wait_for_checkpoint(run: Run, process: subprocess.Popen[str], after: int = 0
     assert process.poll() is None, process.communicate()
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 120) -> str:
+def ended(process: subprocess.Popen[str], seconds: float = 300) -> str:
     """What it said on standard error, once it has ended; all that it has started ends with it."""
     try:
         return process.communicate(timeout=seconds)[1]
@@ -102,7 +134,35 @@ def test_one_of_two_is_killed_and_torchrun_brings_the_run_to_its_end(undisturbed
     said = ended(process)
     assert process.returncode == 0, said
     assert [path.name for path in run.path.parent.iterdir()] == ["run"]
-    assert "torchrun has started the processes anew" in run.log_file.read_text()
+    assert "was begun by the same torchrun: the processes go on with it" in run.log_file.read_text()
+    refuse_difference(undisturbed, run)
+
+
+@pytest.mark.fault("D1")
+@pytest.mark.parametrize("with_its_process", [True, False])
+def test_two_machines_lose_a_process_and_then_one_of_them(
+    with_its_process: bool, undisturbed: Run, tmp_path: Path
+) -> None:
+    """SIGKILL of the second machine's process, then of its torchrun, which is started again: the same run, the same
+    bytes."""
+    run, port = Run(tmp_path / "runs" / "run"), free_port()
+    how = ("--epochs", "3", "--save-every", "3", *HOW)
+    first = agent(tmp_path, port, *how)
+    time.sleep(1)  # the older process number leads
+    second = agent(tmp_path, port, *how)
+    wait_for_checkpoint(run, first)
+    os.kill(ranks(second)[1], signal.SIGKILL)
+    written = run.checkpoint.stat().st_mtime_ns
+    wait_for_checkpoint(run, first, written)
+    if with_its_process:
+        os.killpg(second.pid, signal.SIGKILL)
+    else:
+        second.kill()
+    third = agent(tmp_path, port, *how)
+    said = [ended(process) for process in (first, third)]
+    assert [first.returncode, third.returncode] == [0, 0], said
+    second.communicate()
+    assert [path.name for path in run.path.parent.iterdir()] == ["run"]
     refuse_difference(undisturbed, run)
 
 
@@ -158,6 +218,41 @@ def test_a_signal_to_one_stops_both_at_one_step(rank: int, undisturbed: Run, tmp
     refuse_difference(undisturbed, run)
 
 
+@pytest.mark.fault("D4")
+def test_a_stop_stays_one_where_torchrun_may_start_anew(undisturbed: Run, tmp_path: Path) -> None:
+    """SIGTERM to one process with --max-restarts 2: nothing is trained any more; resumed, the same bytes."""
+    run = Run(tmp_path / "runs" / "run")
+    process = torchrun(tmp_path, "--epochs", "3", "--save-every", "3", *HOW, restarts=2)
+    wait_for_checkpoint(run, process)
+    os.kill(ranks(process)[0], signal.SIGTERM)
+    said = ended(process)
+    lines = [line for line in said.splitlines() if "error: stopped by SIGTERM" in line]
+    assert (len(lines), len(set(lines))) == (3, 1), said
+    assert "exitcode  : 75" in said, said
+    again = torchrun(tmp_path, "--resume", "runs/run")
+    said = ended(again)
+    assert again.returncode == 0, said
+    refuse_difference(undisturbed, run)
+
+
+@pytest.mark.fault("C8", "D2")
+def test_a_disk_that_is_full_for_the_leader_ends_all_in_one_line(tmp_path: Path) -> None:
+    """The leader alone saves, and finds no room: both leave with 6; the line is printed once."""
+    process = torchrun(tmp_path, "--epochs", "3", "--save-every", "3", *HOW, program=FULL_DISK)
+    said = ended(process)
+    assert said.count("error: the disk is full") == 1, said
+    assert "exitcode  : 6" in said, said
+    assert "has lost another one" not in said
+
+
+def test_a_name_that_is_taken_ends_all_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "run").mkdir(parents=True)
+    (tmp_path / "runs" / "run" / "notes.txt").touch()
+    said = ended(torchrun(tmp_path, "--epochs", "3", *HOW))
+    assert said.count("error: runs/run exists already") == 1, said
+    assert "exitcode  : 2" in said, said
+
+
 @pytest.mark.fault("D5")
 def test_a_leader_that_stands_still_is_waited_for(undisturbed: Run, tmp_path: Path) -> None:
     """SIGSTOP of the leader for eight seconds in the middle of training: the same bytes in the end."""
@@ -195,11 +290,25 @@ def test_processes_that_differ_are_refused(differing: str, folder_of_colours: "o
         given = [sys.executable, "-m", "alexnet", "train", "pictures", *how, "--project", str(tmp_path / "runs")]
         variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": port}
         processes.append(start(tmp_path / f"home {rank}", given, MASTER_ADDR="127.0.0.1", **variables))
-    for process in processes:
-        said = ended(process)
-        assert process.returncode == 2, said
-        what = "epochs: 3 in process 0, 4 in process 1" if differing == "options" else "the pictures: "
-        assert f"error: the processes differ in {what}" in said
+    said = [ended(process) for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], said
+    what = "epochs: 3 in process 0, 4 in process 1" if differing == "options" else "the pictures: "
+    assert f"error: the processes differ in {what}" in said[0]
+    assert said[1] == "", "the leader speaks for all"
+
+
+def test_what_only_one_process_lacks_is_told_by_the_leader(folder_of_colours: "object", tmp_path: Path) -> None:
+    """The second machine has no pictures: both leave with its exit code, the leader says why."""
+    pictures = folder_of_colours("pictures", 6)  # type: ignore[operator]
+    port, processes = str(free_port()), []
+    for rank in range(2):
+        given = [sys.executable, "-m", "alexnet", "train", str(pictures) if rank == 0 else "nowhere"]
+        variables = {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": port}
+        processes.append(start(tmp_path, given, MASTER_ADDR="127.0.0.1", **variables))
+    said = [ended(process) for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], said
+    assert "nowhere" in said[0]
+    assert said[1] == ""
 
 
 @pytest.fixture
@@ -217,11 +326,11 @@ def of_two(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_others_that_never_come_are_not_waited_for_without_end(of_two: pytest.MonkeyPatch) -> None:
     """The leader waits for a second process that is not there; the second for a leader that is not there."""
     with pytest.raises(ResourceError, match=r"process 0 of 2 does not meet the others at 127\.0\.0\.1:\d+"):
-        World.join()
+        World.described().join(CPU)
     of_two.setenv("RANK", "1")
     of_two.setenv("MASTER_PORT", str(free_port()))
     with pytest.raises(ResourceError, match=r"process 1 of 2 does not meet the others at 127\.0\.0\.1:\d+"):
-        World.join()
+        World.described().join(CPU)
 
 
 @pytest.mark.fault("D6")
@@ -231,7 +340,7 @@ def test_a_taken_port_is_told(of_two: pytest.MonkeyPatch) -> None:
         taken.listen()
         of_two.setenv("MASTER_PORT", str(taken.getsockname()[1]))
         with pytest.raises(ResourceError, match="is the port free"):
-            World.join()
+            World.described().join(CPU)
 
 
 @pytest.mark.fault("D6")
@@ -239,7 +348,7 @@ def test_a_taken_port_is_told(of_two: pytest.MonkeyPatch) -> None:
 def test_numbers_that_contradict_one_another(name: str, value: str, of_two: pytest.MonkeyPatch) -> None:
     of_two.setenv(name, value)
     with pytest.raises(UsageError, match="torchrun -m alexnet"):
-        World.join()
+        World.described().join(CPU)
 
 
 def test_the_run_tells_who_started_it(undisturbed: Run) -> None:

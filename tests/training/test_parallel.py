@@ -59,7 +59,8 @@ def work(rank: int, session: Session, port: int) -> None:
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": session.processes, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in variables.items()}, MASTER_ADDR="127.0.0.1")
     torch.set_num_threads(1)
-    world, stop, taken = World.join(), Stop(), list[list[int]]()
+    world, stop, taken = World.described(), Stop(), list[list[int]]()
+    world.join(CPU)
     torch.manual_seed(0)
     network = create_model("notebook-mnist", num_classes=3)
     for module in network.modules():
@@ -86,7 +87,7 @@ def work(rank: int, session: Session, port: int) -> None:
             session.recipe,
             Setting(
                 CPU, "float32", world, Display(quiet=True),
-                parallel=session.way, saver=Saver(file if world.leads else None, {}), stop=stop,
+                parallel=session.way, saver=Saver(file, {}, world=world), stop=stop,
             ),
             class_weights=None,
             save=lambda row, state, is_best: states.append({name: value.clone() for name, value in state.items()}),

@@ -101,10 +101,23 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # signs that a terminal or pipe cannot show stop nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    code = _carried_out()
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's threads may abort a process that ends in the usual way
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads any more
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _carried_out() -> int:
+    """The exit code of the command line, once its error, if any, is told."""
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
+    except SystemExit as leave:  # another process has said why
+        code = leave.code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
@@ -128,13 +141,7 @@ def main() -> None:
             raise
         _tell(error, known[1])
         code = known[0]
-    code = code if isinstance(code, int) else 0
-    if os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's threads may abort a process that ends in the usual way
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # nobody reads any more
-                stream.flush()
-        os._exit(code)
-    sys.exit(code)
+    return code if isinstance(code, int) else 0
 
 
 def _open_what_is_closed() -> None:

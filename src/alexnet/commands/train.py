@@ -73,6 +73,7 @@ def command(
     alexnet train --resume                   (after Ctrl-C, a kill, a power cut)
     """
     from alexnet import cross_validation, resumption
+    from alexnet.training.world import World
 
     display = options.display(quiet, verbose, as_json)
     asked = options.said({"data": data, **given})
@@ -83,5 +84,5 @@ def command(
     else:
         train = cross_validation.train if given.get("folds") else resumption.train_or_go_on
         run = train(config=config, assignments=assignments, display=display, **asked)
-    if as_json:
+    if as_json and World.described().leads:
         options.print_json({"run": str(run.path), **run.metrics})

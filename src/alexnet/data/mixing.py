@@ -33,15 +33,20 @@ class Mixed:
     share: float
 
 
-def mix(pictures: Tensor, labels: Tensor, settings: Mixing, generator: Generator) -> Mixed:
-    """Mix each of `pictures` with one of the same batch; where nothing is to be mixed its share is 1."""
+def mix(pictures: Tensor, labels: Tensor, settings: Mixing, generator: Generator, own: int | None = None) -> Mixed:
+    """Mix each of `pictures` with one of the same batch; where nothing is to be mixed its share is 1.
+
+    Only the first `own` count (None: all); those behind them are nobody's partner but their own.
+    """
     strengths = [(name, value) for name, value in (("mixup", settings.mixup), ("cutmix", settings.cutmix)) if value]
     if not strengths:
         return Mixed(pictures, labels, labels, 1.0)
     name, strength = strengths[int(torch.randint(len(strengths), (), generator=generator))]
     seed = int(torch.randint(2**62, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(strength, strength))
-    order = torch.randperm(len(pictures), generator=generator).to(pictures.device)
+    count = len(pictures) if own is None else own
+    order = torch.cat((torch.randperm(count, generator=generator), torch.arange(count, len(pictures))))
+    order = order.to(pictures.device)
     if name == "mixup":
         return Mixed(pictures.lerp(pictures[order], 1 - share), labels, labels[order], share)
     top, bottom, left, right = draw_rectangle(pictures.shape[-2], pictures.shape[-1], 1 - share, generator)

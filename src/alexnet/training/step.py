@@ -37,7 +37,7 @@ def answer(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed + 1)
     pictures = augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
-    mixed = mix(preprocess.normalise(pictures), batch.labels, recipe.mixing, generator)
+    mixed = mix(preprocess.normalise(pictures), batch.labels, recipe.mixing, generator, batch.own)
     with autocast(batch.pixels.device, precision):
         logits = model(mixed.pictures)
     logits = logits[: batch.own].float()

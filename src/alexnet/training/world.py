@@ -2,24 +2,28 @@
 
 import json
 import os
-import platform
 import re
-from collections.abc import Mapping
+import time
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 import torch
 from torch import distributed, nn
-from torch._C._distributed_c10d import PrefixStore
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from alexnet.errors import ResourceError, UsageError
+from alexnet.errors import AlexNetError, ResourceError, UsageError, exit_code
 
 MEETING = timedelta(seconds=60)
 """How long processes wait for one another at the start."""
 WORKING = timedelta(minutes=60)
-"""How long one may keep the others waiting afterwards: the leader saves, judges, draws."""
+"""How long one may keep the others waiting afterwards: it decodes, or the leader saves on a slow disk."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -29,44 +33,77 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
+    """How many of them run on this machine."""
 
     @classmethod
-    def join(cls) -> "World":
-        """The world that torchrun's variables describe; one process without them.
+    def described(cls) -> "World":
+        """The world that torchrun's variables describe; one process without them. Nobody is met yet.
 
-        Errors: UsageError when the variables contradict one another; ResourceError when the others do not come.
+        Errors: UsageError when the variables contradict one another.
         """
         if "WORLD_SIZE" not in os.environ:
             return cls()
         try:
-            world = cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+            rank, size, local_rank = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+            local_size = int(os.environ.get("LOCAL_WORLD_SIZE", local_rank + 1))
         except (KeyError, ValueError) as error:
             raise UsageError(f"torchrun's variables are not whole ({error}): start with torchrun -m alexnet") from error
-        if not 0 <= world.rank < world.size:
-            raise UsageError(f"RANK is {world.rank} of WORLD_SIZE {world.size}: start with torchrun -m alexnet")
-        if world.size > 1 and not distributed.is_initialized():
-            world._meet()
-        return world
+        if not 0 <= rank < size:
+            raise UsageError(f"RANK is {rank} of WORLD_SIZE {size}: start with torchrun -m alexnet")
+        return cls(rank, size, local_rank, local_size)
 
-    def _meet(self) -> None:
+    def join(self, device: torch.device) -> None:
+        """Meet the others. Gradients go over NCCL where `device` is a GPU, all else over gloo, from CPU to CPU.
+
+        Errors: UsageError when torchrun's variables are not whole; ResourceError when the others do not come.
+        """
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else NCCL and pinned memory would take the first GPU of all processes
+        if self.size == 1 or distributed.is_initialized():
+            return
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         place = ":".join(os.environ.get(name, "") for name in ("MASTER_ADDR", "MASTER_PORT"))
         try:
             store, _, _ = next(rendezvous("env://", self.rank, self.size, timeout=MEETING))
-            # what the processes of an earlier attempt have left in torchrun's store must not be found
-            store = PrefixStore(f"attempt {restarts()}", store)
-            store.set(f"here {self.rank}", "")
-            store.wait([f"here {rank}" for rank in range(self.size)], MEETING)
+            store = PrefixStore(self._password(store), store)
             store.set_timeout(WORKING)
-            backend = "nccl" if torch.cuda.is_available() else "gloo"
             distributed.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=WORKING)
         except ValueError as error:
             raise UsageError(f"torchrun's variables are not whole ({error}): start with torchrun -m alexnet") from error
         except RuntimeError as error:
-            why = _first_line(error)
             raise ResourceError(
-                f"process {self.rank} of {self.size} does not meet the others at {place} ({why}): "
+                f"process {self.rank} of {self.size} does not meet the others at {place} ({_telling_line(error)}): "
                 "is the port free, and do all of them run?"
             ) from error
+
+    def _password(self, store: Store) -> str:
+        """A word that those who meet now have in common, and nobody before them.
+
+        torchrun keeps what earlier attempts have left in its store, and counts attempts on each machine by itself. So
+        each process asks anew under a word of its own, and the leader answers whoever asks until all have come.
+        """
+        own = uuid4().hex
+        if not self.leads:
+            store.set(f"{self.rank} asks", own)
+            answer = f"answer to {own}"
+            store.wait([answer], MEETING)
+            password = store.get(answer).decode()
+            store.set(f"{password}: {self.rank} is here", "")
+            store.wait([f"{password}: all are here"], MEETING)
+            return password
+        until = time.monotonic() + MEETING.total_seconds()
+        missing = set(range(1, self.size))
+        while missing:
+            if time.monotonic() > until:
+                raise RuntimeError(f"process {min(missing)} has not come")
+            for rank in missing:
+                if store.check([f"{rank} asks"]):
+                    store.set(f"answer to {store.get(f'{rank} asks').decode()}", own)
+            time.sleep(0.02)
+            missing = {rank for rank in missing if not store.check([f"{own}: {rank} is here"])}
+        store.set(f"{own}: all are here", "")
+        return own
 
     @property
     def leads(self) -> bool:
@@ -77,7 +114,7 @@ class World:
         """Sums over all processes, the same everywhere."""
         if self.size == 1:
             return numbers
-        sums = torch.tensor(numbers, dtype=torch.float64, device=self._device)
+        sums = torch.tensor(numbers, dtype=torch.float64)
         distributed.all_reduce(sums)
         return [float(number) for number in sums]
 
@@ -90,16 +127,40 @@ class World:
         if self.size == 1:
             return text
         said = [text]
-        distributed.broadcast_object_list(said, device=self._device)
+        distributed.broadcast_object_list(said, device=torch.device("cpu"))
         return said[0]
 
-    def gather(self, here: str) -> list[str]:
+    def gather(self, here: Any) -> list[Any]:  # noqa: ANN401 (anything that can be pickled)
         """What each process says, by rank; the same everywhere."""
         if self.size == 1:
             return [here]
         said: list[Any] = [None] * self.size
         distributed.all_gather_object(said, here)
         return said
+
+    def each(self, work: Callable[[], Result]) -> Result:
+        """Do `work`, which must not ask the others for anything, in every process, and wait until all have done it.
+
+        Errors: what it raises in one of them ends all: the leader raises the same, the others SystemExit with the same
+        exit code and nothing to say.
+        """
+        if self.size == 1:
+            return work()
+        result, failed = None, None
+        try:
+            result = work()
+        except Exception as error:
+            failed = error
+        failures = [failure for failure in self.gather(_sendable(failed, self.rank)) if failure is not None]
+        if not failures:
+            return cast(Result, result)
+        if self.leads:
+            raise failures[0] if failed is None else failed
+        raise SystemExit(exit_code(failures[0])) from failed
+
+    def led(self, work: Callable[[], str | None]) -> str:
+        """Let the leader do `work` while the others wait; what it returns is known to all. Errors: as for `each`."""
+        return self.share(self.each(lambda: work() if self.leads else None) or "")
 
     def refuse_differences(self, facts: Mapping[str, str]) -> None:
         """Errors: UsageError, in all processes, when one of them knows another value under some name."""
@@ -120,40 +181,38 @@ class World:
             for buffer in network.buffers():
                 distributed.broadcast(buffer, 0)
 
-    def origin(self) -> dict[str, str]:
-        """Who started the processes, the same after torchrun has started them anew; empty for one alone."""
-        if "TORCHELASTIC_RUN_ID" not in os.environ:
-            return {}
-        job = os.environ["TORCHELASTIC_RUN_ID"]
-        return {"torchrun": f"{platform.node()}:{os.getppid()}" if job == "none" else job}
-
     def leave(self) -> None:
         """Part from the others."""
         if self.size > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 
     def lost(self, error: RuntimeError) -> ResourceError | None:
-        """What to say of an error that comes of another process's end; None for any other error."""
-        signs = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "recvBytes", "Broken pipe")
-        if self.size == 1 or not any(sign in str(error) for sign in signs):
+        """What to say of an error that comes of the way to the others; None for any other error."""
+        said = str(error)
+        if self.size == 1 or not any(sign in said for sign in (*OF_GLOO, "NCCL")):
             return None
+        here, why = f"process {self.rank} of {self.size}", _telling_line(error)
+        if "NCCL" in said and not any(sign in said for sign in OF_A_LOST_PEER):
+            return ResourceError(f"{here} has no way to the others ({why}): NCCL_DEBUG=INFO tells more")
         return ResourceError(
-            f"process {self.rank} of {self.size} has lost another one ({_first_line(error)}). "
+            f"{here} has lost another one ({why}). "
             "Go on with alexnet train --resume; torchrun --max-restarts does so by itself"
         )
 
-    @property
-    def _device(self) -> torch.device:
-        """Where what is exchanged lies."""
-        return torch.device("cuda", self.local_rank) if distributed.get_backend() == "nccl" else torch.device("cpu")
+
+OF_A_LOST_PEER = ("remote process exit", "Connection closed by", "Connection reset by peer", "Broken pipe")
+OF_GLOO = (*OF_A_LOST_PEER, "gloo", "recvBytes")
 
 
-def restarts() -> int:
-    """How often torchrun has started the processes anew, since one of them ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+def _sendable(error: Exception | None, rank: int) -> Exception | None:
+    """An error as the leader can raise it: one that nobody has foreseen brings its traceback as text."""
+    if error is None or isinstance(error, AlexNetError | OSError | MemoryError):
+        return error
+    return RuntimeError(f"process {rank}: {''.join(traceback.format_exception(error))}")
 
 
-def _first_line(error: Exception) -> str:
-    """The error's first line, without the places in gloo's sources that it names."""
-    line = next(iter(str(error).splitlines()), type(error).__name__)
+def _telling_line(error: Exception) -> str:
+    """NCCL's own line of an error, else the first, without the places in gloo's sources that it names."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    line = next((line for line in lines if line.startswith("nccl")), lines[0])
     return re.sub(r"\[/[^\]]*\] ?", "", line)[:120]
