@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data import images
-from alexnet.preprocess import Preprocess
 
 Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -93,10 +92,10 @@ def one_by_one(answer: Answer, pictures: Sequence[Pixels]) -> Scores:
     return np.concatenate([answer(pixels[None]) for pixels in pictures])
 
 
-def samples(pictures: Sequence[Pixels], preprocess: Preprocess) -> list[Pixels]:
-    """Eight of the pictures, made small: two still larger than the network's square, so that shrinking is tried too."""
+def samples(pictures: Sequence[Pixels], square: int) -> list[Pixels]:
+    """Eight of the pictures, made small, two of them still larger than the stored `square`: shrinking is tried too."""
     chosen = np.linspace(0, len(pictures) - 1, SAMPLES).astype(int)
-    sides = [preprocess.resize_to * 3 // 2] * _LARGE + [_SMALL_SIDE] * (SAMPLES - _LARGE)
+    sides = [square * 3 // 2] * _LARGE + [_SMALL_SIDE] * (SAMPLES - _LARGE)
     return [_at_most(pictures[index], side) for index, side in zip(chosen, sides, strict=True)]
 
 
@@ -131,4 +130,4 @@ def _at_most(pixels: Pixels, side: int) -> Pixels:
         return pixels
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return np.array(image)

@@ -52,7 +52,7 @@ def of_run(run: Run, data_dir: Path | None, display: Display) -> Compared:
 def photographs() -> Compared:
     """Pieces of odd sizes, from 20 pixels to the whole picture, always the same ones."""
     generator = np.random.default_rng(0)
-    whole = [np.asarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
+    whole = [np.array(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
     pieces = []
     for number in range(COUNT - len(whole)):
         picture = whole[number % 2]

@@ -90,5 +90,6 @@ def _filter(graph: Graph, pictures: Value, axis: int, side: int, name: str) -> V
     distance = graph.add("Abs", distance, name=f"{name}.absolute")
     weights = graph.add("Sub", np.float32(1), distance, name=f"{name}.triangle")
     weights = graph.add("Relu", weights, name=f"{name}.weights")
-    total = graph.add("ReduceSum", weights, integers(1), name=f"{name}.total", keepdims=1)
+    sums = graph.add("CumSum", weights, np.int64(1), name=f"{name}.sums")  # one after another, as in PyTorch
+    total = graph.add("Slice", sums, integers(-1), integers(_END), integers(1), name=f"{name}.total")
     return graph.add("Div", weights, total, name=name)

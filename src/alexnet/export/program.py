@@ -1,5 +1,6 @@
 """A network and its preprocessing as a torch.export program, in a .pt2 file: the same answers, without this package."""
 
+import copy
 import io
 from collections.abc import Mapping
 
@@ -46,10 +47,11 @@ class Program(nn.Module):
 
 def traced(network: AlexNet, preprocess: Preprocess) -> ExportedProgram:
     """The program for any number of pictures of any size."""
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # as other programs expect weights
     example = torch.zeros(2, 48, 80, 3, dtype=torch.uint8)
     any_size = {"pictures": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}}
     with torch.no_grad():
-        return torch.export.export(Program(network, preprocess).eval(), (example,), dynamic_shapes=any_size)
+        return torch.export.export(Program(plain, preprocess).eval(), (example,), dynamic_shapes=any_size)
 
 
 def as_bytes(program: ExportedProgram, metadata: Mapping[str, str]) -> bytes:
