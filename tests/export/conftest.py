@@ -44,14 +44,14 @@ def noise(height: int, width: int, seed: int = 0) -> Pixels:
 
 @pytest.fixture(scope="session")
 def make() -> Make:
-    """A small network with a way of preparing pictures, its answers far from even."""
+    """A small network with a way of preparing pictures, its answers neither even nor certain."""
 
     def classifier(preprocess: Preprocess) -> Classifier:
         torch.manual_seed(0)
         network = create_model(
             "notebook-mnist", num_classes=5, in_channels=preprocess.channels, image_size=preprocess.size
         )
-        lively(network).cool(0.5)
+        lively(network).cool(2.0)
         return Classifier(network, Card("notebook-mnist", tuple("abcde"), preprocess), device="cpu")
 
     return classifier

@@ -26,7 +26,9 @@ def test_eight_bits_are_kept_within_half_a_point(digits_run: Run, tmp_path: Path
     assert 0 < made.certificate.largest_difference < 0.5
     full = exporting.export(str(digits_run.path), output=tmp_path / "full.onnx", display=QUIET)
     assert made.size < full.size / 2
-    kinds = {tensor.data_type for tensor in onnx.load(made.written).graph.initializer if tensor.name.startswith("conv1.w")}
+    kinds = {
+        tensor.data_type for tensor in onnx.load(made.written).graph.initializer if tensor.name.startswith("conv1.w")
+    }
     assert onnx.TensorProto.INT8 in kinds
     assert verification.verify(made.written).largest_difference <= made.certificate.tolerance
 

@@ -162,7 +162,9 @@ def test_checking_needs_the_file_and_onnxruntime_only(files: dict[str, Path], tm
 
 @pytest.mark.fault("E18")
 def test_the_command_says_it_in_one_line(call: Call, files: dict[str, Path], tmp_path: Path) -> None:
-    assert call("export", "--verify", files["onnx"]).out.startswith(f"{files['onnx']} holds what it says: its 8 pictures")
+    assert call("export", "--verify", files["onnx"]).out.startswith(
+        f"{files['onnx']} holds what it says: its 8 pictures"
+    )
     assert call("export", files["torch"], "--verify", "--json").json["samples"] == 8
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(files["onnx"].read_bytes()[:-100] + b"0" * 100)

@@ -74,7 +74,9 @@ def export(
     classifier = predict.load(file, device="cpu", display=display)
     pictures = compared.photographs() if run is None else compared.of_run(run, data_dir, display)
     inside = compared.photographs() if public_pictures else pictures
-    order = Order(classifier, pictures, certificate.samples(inside.pictures, classifier.card.preprocess.resize_to), licence)
+    order = Order(
+        classifier, pictures, certificate.samples(inside.pictures, classifier.card.preprocess.resize_to), licence
+    )
     made: Made
     if form == "torch":
         made = making.torch_program(order)

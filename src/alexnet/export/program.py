@@ -31,13 +31,12 @@ class Program(nn.Module):
     def fit(self, pictures: Tensor) -> Tensor:
         """As `Preprocess.fit`, in operations that can be traced for any height and width: (N, C, S, S), whole numbers."""
         prepare = self.preprocess
+        batch = pictures.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
         if prepare.resize == "crop":  # by index: a view would be traced with its strides, which depend on the picture
             height, width = pictures.shape[1:3]
             side = torch.sym_min(height, width)
             inside = torch.arange(side, device=pictures.device)
-            pictures = pictures.index_select(1, inside + (height - side) // 2)
-            pictures = pictures.index_select(2, inside + (width - side) // 2)
-        batch = pictures.permute(0, 3, 1, 2).float()
+            batch = batch.index_select(2, inside + (height - side) // 2).index_select(3, inside + (width - side) // 2)
         if prepare.channels == 1:
             batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         square = (prepare.resize_to, prepare.resize_to)
