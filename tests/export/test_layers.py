@@ -9,17 +9,18 @@ import torch
 from alexnet.errors import UsageError
 from alexnet.export import onnx_model
 from alexnet.models.initial import Fill, Init
-from alexnet.models.layers import LRN, AdaptiveAveragePool, Conv, Dense, Dropout
+from alexnet.models.layers import LRN, AdaptiveAveragePool, Conv, Dense, Dropout, Layer
 from alexnet.models.network import AlexNet
 from alexnet.models.variants import VARIANTS, Variant
 from tests.export.conftest import lively, noise
 
 CLASSES = 7
+Stages = dict[str, tuple[Layer, ...]]
 PLAIN = Init(Fill("normal", 0.01))
 
 
 def narrowed(variant: Variant) -> Variant:
-    """The same geometry with 32 units in each dense layer: theirs is nothing to get wrong, and they take all the time."""
+    """The same geometry with 32 units in each dense layer, since these take all the time."""
     stages = {
         stage: tuple(Dense(32) if isinstance(layer, Dense) and layer.units else layer for layer in layers)
         for stage, layers in variant.stages.items()
@@ -51,7 +52,7 @@ def test_every_published_network_gives_the_same_logits(variant: Variant) -> None
 
 @pytest.mark.parametrize("side", [3, 6, 7])
 def test_adaptive_pooling_divides_any_length(side: int) -> None:
-    stages = {"conv1": (Conv(4, 3), AdaptiveAveragePool(side)), "fc2": (Dense(None),)}
+    stages: Stages = {"conv1": (Conv(4, 3), AdaptiveAveragePool(side)), "fc2": (Dense(None),)}
     variant = dataclasses.replace(VARIANTS["torchvision"], stages=stages, init=PLAIN)
     network = lively(AlexNet(variant, CLASSES, (3, 9, 13))).eval()  # maps of 7 × 11
     ours, theirs = both(network, torch.randn(3, 3, 9, 13, generator=torch.Generator().manual_seed(0)))
@@ -80,7 +81,7 @@ def test_weights_keep_their_names() -> None:
 
 
 def test_a_window_of_an_even_number_of_maps_is_refused() -> None:
-    stages = {"conv1": (Conv(4, 3), LRN(4, 1e-4, 0.75, k=2)), "fc2": (Dropout(0.5), Dense(None))}
+    stages: Stages = {"conv1": (Conv(4, 3), LRN(4, 1e-4, 0.75, k=2)), "fc2": (Dropout(0.5), Dense(None))}
     network = AlexNet(dataclasses.replace(VARIANTS["paper"], stages=stages, init=PLAIN), CLASSES, (3, 9, 9))
     with pytest.raises(UsageError, match="norm1 normalises over 4 maps"):
         onnx_model.of_network(network)

@@ -10,13 +10,13 @@ from alexnet.predict import Classifier
 from alexnet.preprocess import Preprocess
 from tests.export.conftest import Make, Pixels, noise
 
-STANDARD = {"mean": (0.4, 0.45, 0.5), "std": (0.2, 0.25, 0.3)}
+MEAN, STD = (0.4, 0.45, 0.5), (0.2, 0.25, 0.3)
 WAYS = {
-    "squashed": Preprocess(size=32, resize_to=32, **STANDARD),
+    "squashed": Preprocess(size=32, resize_to=32, mean=MEAN, std=STD),
     "squashed, margin": Preprocess(size=32, resize_to=37, mean=(0.5,), std=(0.1,)),
-    "cropped": Preprocess(size=32, resize_to=32, resize="crop", **STANDARD),
-    "mirrored": Preprocess(size=32, resize_to=36, resize="crop", views=2, **STANDARD),
-    "ten views": Preprocess(size=32, resize_to=41, views=10, **STANDARD),
+    "cropped": Preprocess(size=32, resize_to=32, resize="crop", mean=MEAN, std=STD),
+    "mirrored": Preprocess(size=32, resize_to=36, resize="crop", views=2, mean=MEAN, std=STD),
+    "ten views": Preprocess(size=32, resize_to=41, views=10, mean=MEAN, std=STD),
     "ten equal views": Preprocess(size=32, resize_to=32, views=10, mean=(0.1,)),
     "grey": Preprocess(size=28, resize_to=28, channels=1),
     "grey, ten views": Preprocess(size=28, resize_to=32, channels=1, resize="crop", views=10, mean=(0.3,), std=(0.2,)),

@@ -18,6 +18,7 @@ from alexnet.progress import Display
 from tests.export.conftest import Pixels
 
 QUIET = Display(quiet=True)
+WRITTEN: tuple[exporting.Form, ...] = ("onnx", "torch")
 FORMS = ("as it is", "grey", "CMYK", "turned", "palette", "RGBA", "one pixel wide", "panorama", "tiny", "large")
 
 
@@ -27,7 +28,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def in_form(image: Image.Image, form: str, number: int) -> bytes:
+def in_form(image: Image.Image, form: str, number: int) -> bytes:  # noqa: PLR0911
     """A photograph in one of `FORMS`, cut to a size that comes from its number."""
     width, height = image.size
     image = image.crop((0, 0, width - 7 * number % 97, height - 11 * number % 89))
@@ -84,8 +85,8 @@ def test_two_hundred_real_pictures_are_answered_as_ours(real_data: Path, tmp_pat
     assert len(pictures) == 200
     assert len({picture.shape for picture in pictures}) > 150
     ours = predict.load(run.best, device="cpu").scores(pictures)
-    for form in ("onnx", "torch"):
-        made = exporting.export(str(run.path), form=form, data_dir=real_data, display=QUIET)  # type: ignore[arg-type]
+    for form in WRITTEN:
+        made = exporting.export(str(run.path), form=form, data_dir=real_data, display=QUIET)
         assert made.certificate.pictures == "validation pictures of flowers17"
         session = verification.opened(made.written.read_bytes())
         theirs = certificate.one_by_one(session.answer, pictures)

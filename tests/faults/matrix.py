@@ -1,7 +1,7 @@
 """What can go wrong, row by row, and what is promised then. Tests claim rows with `@pytest.mark.fault("A1")`.
 
-Groups: A pictures and data sets, B the decoded store, C training, checkpoints and going on, D many processes, E server and
-export.
+Groups: A pictures and data sets, B the decoded store, C training, checkpoints and going on, D many processes,
+E server and export.
 A row counts when a test brings the fault about for real and sees that nothing was lost.
 """
 

@@ -1,1 +1,1 @@
-"""Trained networks for other programs: ONNX, torch.export, Triton. Each file carries the proof that it answers as ours."""
+"""Networks for other programs: ONNX, torch.export, Triton. Each file carries the proof that it answers as ours."""

@@ -1,4 +1,4 @@
-"""Which pictures an exported model is compared on: those of the run's data, or two photographs that are always there."""
+"""What an exported model is compared on: pictures of the run's data, or two photographs that are always there."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-Constant = NDArray[Any]
+Constant = NDArray[Any] | np.generic
 Value = str
 """The name of what a node gives, to be passed on to the next."""
 
@@ -30,15 +30,15 @@ class Graph:
     def constant(self, name: str, value: Constant) -> Value:
         """A constant under its name."""
         assert name not in self.constants, f"two constants called {name}"
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self.constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
 
-def integers(*numbers: int) -> Constant:
+def integers(*numbers: int) -> NDArray[np.int64]:
     """A vector of whole numbers, as ONNX wants shapes, axes and limits."""
     return np.array(numbers, dtype=np.int64)
 
 
-def floats(*numbers: float) -> Constant:
+def floats(*numbers: float) -> NDArray[np.float32]:
     """A vector of float32."""
     return np.array(numbers, dtype=np.float32)

@@ -5,12 +5,14 @@ networks of 2012 multiply by at test time.
 """
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alexnet.errors import UsageError
-from alexnet.export.graph import Constant, Graph, Value, integers
+from alexnet.export.graph import Graph, Value, integers
 from alexnet.models.layers import (
     LRN,
     AdaptiveAveragePool,
@@ -37,7 +39,7 @@ def logits(graph: Graph, network: AlexNet, pictures: Value) -> Value:
     return values
 
 
-def _layer(graph: Graph, placed: Placed, module: nn.Module, values: Value) -> Value:
+def _layer(graph: Graph, placed: Placed, module: nn.Module, values: Value) -> Value:  # noqa: PLR0911
     name, layer = placed.name, placed.layer
     match layer:
         case Conv():
@@ -68,7 +70,7 @@ def _layer(graph: Graph, placed: Placed, module: nn.Module, values: Value) -> Va
             return graph.add(
                 "BatchNormalization",
                 values,
-                *_scale_and_shift(graph, name, module, placed.input[0]),
+                *_scale_and_shift(graph, placed, layer, module),
                 *_parameters(graph, name, module, "running_mean", "running_var"),
                 name=name,
                 epsilon=layer.epsilon,
@@ -86,10 +88,9 @@ def _layer(graph: Graph, placed: Placed, module: nn.Module, values: Value) -> Va
             return graph.add("Tanh", values, name=name)
         case Flatten():
             return graph.add("Flatten", values, name=name, axis=1)
-        case Dropout(scaled="test"):
-            return graph.add("Mul", values, np.float32(1 - layer.rate), name=name)
         case Dropout():
-            return values
+            kept = np.float32(1 - layer.rate)
+            return graph.add("Mul", values, kept, name=name) if layer.scaled == "test" else values
 
 
 def _parameters(graph: Graph, name: str, module: nn.Module, *which: str) -> list[Value]:
@@ -97,14 +98,16 @@ def _parameters(graph: Graph, name: str, module: nn.Module, *which: str) -> list
     return [graph.constant(f"{name}.{each}", _array(getattr(module, each))) for each in which]
 
 
-def _scale_and_shift(graph: Graph, name: str, module: nn.Module, maps: int) -> list[Value]:
-    if module.weight is not None:
-        return _parameters(graph, name, module, "weight", "bias")
+def _scale_and_shift(graph: Graph, placed: Placed, layer: BatchNorm, module: nn.Module) -> list[Value]:
+    """ONNX wants them always: where the network has none they change nothing."""
+    if layer.affine:
+        return _parameters(graph, placed.name, module, "weight", "bias")
+    maps = placed.input[0]
     neutral = {"weight": np.ones(maps, np.float32), "bias": np.zeros(maps, np.float32)}
-    return [graph.constant(f"{name}.{each}", value) for each, value in neutral.items()]
+    return [graph.constant(f"{placed.name}.{each}", value) for each, value in neutral.items()]
 
 
-def _array(tensor: Tensor) -> Constant:
+def _array(tensor: Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().contiguous().numpy()
 
 
@@ -157,7 +160,7 @@ def _grid_means(graph: Graph, placed: Placed, side: int, values: Value) -> Value
     return values
 
 
-def _cells(length: int, side: int) -> Constant:
+def _cells(length: int, side: int) -> NDArray[np.float32]:
     """Which pixels each of `side` cells averages, float (side, length), as PyTorch's adaptive pooling divides them."""
     weights = np.zeros((side, length), np.float32)
     for cell in range(side):

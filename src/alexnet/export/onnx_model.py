@@ -60,7 +60,8 @@ def with_pictures(network: ModelProto, card: Card) -> ModelProto:
     model.opset_import.extend(each for each in network.opset_import if each.domain)  # what quantisation added
     model.doc_string = (
         f"{card.variant}, {len(card.classes)} classes. pictures: RGB, uint8 (N, H, W, 3), any size "
-        f"({prepare.in_words}). tensors, optional: prepared pictures, float. probabilities: pictures first, then tensors."
+        f"({prepare.in_words}). tensors, optional: prepared pictures, float. probabilities: first of pictures, then of "
+        "tensors."
     )
     onnx.checker.check_model(model, full_check=True)
     return model

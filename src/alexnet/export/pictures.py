@@ -1,4 +1,4 @@
-"""`Preprocess` as ONNX operations: raw pictures, uint8 (N, H, W, 3), to what the network reads, float (V·N, C, size, size).
+"""`Preprocess` as ONNX operations: raw pictures, uint8 (N, H, W, 3), to what the network reads, (V·N, C, size, size).
 
 ONNX has a Resize with `antialias`, but runtimes disagree about its borders and it rounds the scale; TensorRT has none.
 A separable filter is two matrix products, whose weights follow from the picture's height and width: that is exact to

@@ -29,12 +29,12 @@ class Program(nn.Module):
         return probabilities(self.network, self.preprocess, self.fit(pictures))
 
     def fit(self, pictures: Tensor) -> Tensor:
-        """As `Preprocess.fit`, in operations that can be traced for any height and width: (N, C, S, S), whole numbers."""
+        """As `Preprocess.fit`, in operations that can be traced for any height and width: (N, C, S, S)."""
         prepare = self.preprocess
         batch = pictures.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
         if prepare.resize == "crop":  # by index: a view would be traced with its strides, which depend on the picture
             height, width = pictures.shape[1:3]
-            side = torch.sym_min(height, width)
+            side = torch.sym_min(height, width)  # type: ignore[no-untyped-call]
             inside = torch.arange(side, device=pictures.device)
             batch = batch.index_select(2, inside + (height - side) // 2).index_select(3, inside + (width - side) // 2)
         if prepare.channels == 1:
@@ -46,7 +46,9 @@ class Program(nn.Module):
 
 def traced(network: AlexNet, preprocess: Preprocess) -> ExportedProgram:
     """The program for any number of pictures of any size."""
-    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # as other programs expect weights
+    plain = copy.deepcopy(network)
+    for parameter in plain.parameters():  # in memory as other programs expect them
+        parameter.data = parameter.data.contiguous()
     example = torch.zeros(2, 48, 80, 3, dtype=torch.uint8)
     any_size = {"pictures": {0: Dim.DYNAMIC, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}}
     with torch.no_grad():

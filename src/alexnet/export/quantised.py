@@ -42,8 +42,8 @@ class Judged:
         """Errors: ModelFileError with both figures where too much is lost."""
         if self.before - self.after > ALLOWED_LOSS:
             raise ModelFileError(
-                f"--int8 is refused: top-1 falls from {self.before:.2%} to {self.after:.2%} of {self.pictures} validation "
-                f"pictures, {ALLOWED_LOSS:.1%} is allowed. Export in float32: leave --int8 out"
+                f"--int8 is refused: top-1 falls from {self.before:.2%} to {self.after:.2%} of {self.pictures} "
+                f"validation pictures, {ALLOWED_LOSS:.1%} is allowed. Export in float32: leave --int8 out"
             )
 
 
@@ -81,8 +81,8 @@ def judge(float32: Answer, int8: Answer, data: Dataset, display: Display) -> Jud
     chosen = np.setdiff1d(data.split.val, data.split.test)
     if not len(chosen):
         raise DataError(
-            "--int8 is judged on validation pictures, of which this run has none beside its test part: export in float32, "
-            "or train with a recipe that keeps some"
+            "--int8 is judged on validation pictures, of which this run has none beside its test part: export in "
+            "float32, or train with a recipe that keeps some"
         )
     right = np.zeros(2)
     with display.bar("judging int8", len(chosen)) as bar:
@@ -97,11 +97,11 @@ def judge(float32: Answer, int8: Answer, data: Dataset, display: Display) -> Jud
 
 
 def _as_pictures(stored: NDArray[np.uint8]) -> Pixels:
-    """Stored squares (N, S, S, C) as pictures (N, S, S, 3) that fit to the same: their size is right, grey stays grey."""
+    """Stored squares (N, S, S, C) as pictures (N, S, S, 3) that fit to the same: no resizing, grey stays grey."""
     return np.ascontiguousarray(np.broadcast_to(stored, (*stored.shape[:3], 3)))
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc] (onnxruntime is not typed)
+class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
     """Training pictures, evenly chosen, as the network sees them: each its centre view."""
 
     def __init__(self, name: str, data: Dataset) -> None:

@@ -55,7 +55,7 @@ def labels(card: Card) -> str:
 
 
 def write_around(model: Path, card: Card) -> None:
-    """Beside the folder of `model` (NAME/1/model.onnx) what Triton wants to know of it, before the model itself is there."""
+    """What Triton wants to know of NAME/1/model.onnx, into the folder NAME; before the model itself is there."""
     folder = model.parents[1]
     durable.write_text(folder / "labels.txt", labels(card))
     durable.write_text(folder / "config.pbtxt", configuration(folder.name, card))
