@@ -8,7 +8,7 @@ from alexnet import dataset, durable, predict
 from alexnet.errors import UsageError
 from alexnet.export import certificate, compared, making, packages, triton, verification
 from alexnet.export.certificate import Certificate
-from alexnet.export.making import Made, Order
+from alexnet.export.making import Order
 from alexnet.models import foreign
 from alexnet.plain_files import refuse_overwriting
 from alexnet.progress import Display
@@ -74,17 +74,14 @@ def export(
     classifier = predict.load(file, device="cpu", display=display)
     pictures = compared.photographs() if run is None else compared.of_run(run, data_dir, display)
     inside = compared.photographs() if public_pictures else pictures
-    order = Order(
-        classifier, pictures, certificate.samples(inside.pictures, classifier.card.preprocess.resize_to), licence
-    )
-    made: Made
+    small = certificate.samples(inside.pictures, classifier.card.preprocess.resize_to)
+    order = Order(classifier, pictures, small, licence, display)
     if form == "torch":
-        made = making.torch_program(order)
+        data, proof = making.torch_program(order)
     elif run is not None and int8:
-        made = making.onnx_int8(order, dataset.of_run(run, classifier.card, data_dir, display), display)
+        data, proof = making.onnx_int8(order, dataset.of_run(run, classifier.card, data_dir, display))
     else:
-        made = making.onnx(order)
-    data, proof = made
+        data, proof = making.onnx(order)
     if form == "triton":
         triton.write_around(target, classifier.card)
     durable.write(target, lambda out: out.write(data), check=verification.verify)

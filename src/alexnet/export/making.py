@@ -4,11 +4,13 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import alexnet
 from alexnet.dataset import Dataset
 from alexnet.errors import ModelFileError
 from alexnet.export import certificate, seal
-from alexnet.export.certificate import Certificate, Pixels, Scores
+from alexnet.export.certificate import Answer, Certificate, Pixels, Scores
 from alexnet.export.compared import Compared
 from alexnet.export.names import CERTIFICATE, SAMPLES
 from alexnet.predict import Classifier
@@ -28,6 +30,7 @@ class Order:
     """Pictures that go into the file."""
     licence: str
     """Of the weights; empty: nobody said."""
+    display: Display
 
     def metadata(self) -> dict[str, str]:
         """What the card of the weights says, and the licence."""
@@ -49,12 +52,12 @@ def onnx(order: Order) -> Made:
 
     classifier = order.classifier
     model = onnx_model.with_pictures(onnx_model.of_network(classifier.network), classifier.card).SerializeToString()
-    proof = _compared(order, certificate.one_by_one(runtime.Session(model).answer, order.pictures.pictures))
+    proof = _compared(order, runtime.Session(model).answer)
     entries = _entries(order, proof, classifier.scores(order.small))
     return seal.sealed(model + onnx_model.as_bytes(entries)), proof
 
 
-def onnx_int8(order: Order, data: Dataset, display: Display) -> Made:
+def onnx_int8(order: Order, data: Dataset) -> Made:
     """An ONNX model in 8 bits. Its samples hold its own answers. Errors: ModelFileError when it loses too much."""
     from alexnet.export import onnx_model, quantised, runtime
 
@@ -62,9 +65,9 @@ def onnx_int8(order: Order, data: Dataset, display: Display) -> Made:
     network = quantised.quantise(onnx_model.of_network(classifier.network), data)
     model = onnx_model.with_pictures(network, classifier.card).SerializeToString()
     answer = runtime.Session(model).answer
-    judged = quantised.judge(lambda pictures: classifier.scores(list(pictures)), answer, data, display)
+    judged = quantised.judge(lambda pictures: classifier.scores(list(pictures)), answer, data, order.display)
     judged.refuse_loss()
-    proof = _compared(order, certificate.one_by_one(answer, order.pictures.pictures), judged.figures())
+    proof = _compared(order, answer, judged.figures())
     entries = _entries(order, proof, certificate.one_by_one(answer, order.small))
     return seal.sealed(model + onnx_model.as_bytes(entries)), proof
 
@@ -76,23 +79,29 @@ def torch_program(order: Order) -> Made:
     classifier = order.classifier
     traced = program.traced(classifier.network, classifier.card.preprocess)
     session = program.Session(program.as_bytes(traced, {}))
-    proof = _compared(order, certificate.one_by_one(session.answer, order.pictures.pictures))
+    proof = _compared(order, session.answer)
     entries = _entries(order, proof, classifier.scores(order.small))
     return seal.sealed(program.as_bytes(traced, entries)), proof
 
 
-def _compared(order: Order, theirs: Scores, accuracy: dict[str, Any] | None = None) -> Certificate:
+def _compared(order: Order, answer: Answer, accuracy: dict[str, Any] | None = None) -> Certificate:
     """The certificate; `accuracy` is given where the answers need not be equal."""
-    pictures = order.pictures
-    difference = certificate.compare(order.classifier.scores(pictures.pictures), theirs)
+    pictures = order.pictures.pictures
+    both = []
+    with order.display.bar("comparing", len(pictures)) as bar:
+        for pixels in pictures:
+            both.append((order.classifier.scores([pixels]), answer(pixels[None])))
+            bar.advance()
+    ours, theirs = (np.concatenate(side) for side in zip(*both, strict=True))
+    difference = certificate.compare(ours, theirs)
     if accuracy is None and not difference.largest <= certificate.TOLERANCE:
         raise ModelFileError(
             f"not kept: the exported model's probabilities differ from ours by up to {difference.largest:.2g}, "
             f"{certificate.TOLERANCE:g} is allowed. Please report this, with what 'pip list' says"
         )
     return Certificate(
-        compared=len(pictures.pictures),
-        pictures=pictures.origin,
+        compared=len(pictures),
+        pictures=order.pictures.origin,
         largest_difference=difference.largest,
         top1_agreement=difference.top1,
         tolerance=certificate.TOLERANCE if accuracy is None else INT8_TOLERANCE,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.errors import ModelFileError
 from alexnet.export import packages, seal
 from alexnet.export.certificate import Certificate, Pixels, Sample, Scores, compare, samples_from_json
 from alexnet.export.names import CERTIFICATE, SAMPLES
@@ -74,9 +74,9 @@ def verify(file: Path) -> Verified:
         certificate = Certificate.from_json(session.metadata[CERTIFICATE])
         samples = samples_from_json(session.metadata[SAMPLES])
         difference = compare(_expected(samples), _answers(session, samples))
+    except MemoryError:
+        raise
     except Exception as error:  # onnxruntime's errors have no base of their own
-        if isinstance(error, MemoryError | AlexNetError) and not isinstance(error, ModelFileError):
-            raise
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(f"{file} cannot be run or has no certificate: {what}. Export it anew") from error
     if not difference.largest <= certificate.tolerance:
