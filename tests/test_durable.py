@@ -35,6 +35,22 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
     assert names(file.parent) == ["a.txt"]
 
 
+def test_old_file_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    durable.write_text(file, "old")
+    seen = []
+
+    def refuse(unfinished: Path) -> None:
+        seen.append((unfinished.parent, unfinished.read_bytes()))
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        durable.write(file, lambda out: out.write(b"new"), check=refuse)
+    assert seen == [(tmp_path, b"new")]
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
 def test_old_file_stays_when_the_filler_raises(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     durable.write_text(file, "old")

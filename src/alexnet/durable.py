@@ -16,8 +16,11 @@ UNFINISHED = ".tmp"  # how names of files end that are not whole yet
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Let `fill` write a file that replaces `path` in one step, or leaves it as it was.
+def write(
+    path: Path, fill: Callable[[BinaryIO], object], check: Callable[[Path], object] = lambda unfinished: None
+) -> None:
+    """Let `fill` write a file that replaces `path` in one step, or leaves it as it was. `check` may look at the file
+    as it lies on the disk, and refuse it by raising.
 
     Errors: ResourceError when the disk is full; the old file is intact and the unfinished one is removed.
     """
@@ -33,6 +36,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
+        check(unfinished)
         unfinished.chmod(0o666 & ~_umask())
         unfinished.replace(path)
     except OSError as error:

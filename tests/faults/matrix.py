@@ -1,6 +1,7 @@
 """What can go wrong, row by row, and what is promised then. Tests claim rows with `@pytest.mark.fault("A1")`.
 
-Groups: A pictures and data sets, B the decoded store, C training, checkpoints and going on, D many processes.
+Groups: A pictures and data sets, B the decoded store, C training, checkpoints and going on, D many processes,
+E server and export.
 A row counts when a test brings the fault about for real and sees that nothing was lost.
 """
 
@@ -11,6 +12,7 @@ GROUPS = {
     "B": "The decoded store",
     "C": "Training, checkpoints, going on",
     "D": "Many processes",
+    "E": "Server and export",
 }
 
 
@@ -122,4 +124,10 @@ MATRIX = {
     "D5": Fault("a leader that stands still for long", "the others wait"),
     "D6": Fault("a taken port, no rendezvous, wrong numbers", "one line, in a minute"),
     "D7": Fault("two processes against one", "the same gradients and counts", blocks=True),
+    # ---- E ---------------------------------------------------------------------------------------------------
+    "E18": Fault(
+        "an exported model: batches of 1, 7, 64; 8 bits; dropout; a damaged file",
+        "answers as ours within 1e-4, int8 within half a point, or it is not kept; damage is exit 4",
+        blocks=True,
+    ),
 }
