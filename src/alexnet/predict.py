@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from alexnet import device as machine
 from alexnet.data import images
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.models import foreign
-from alexnet.models.network import AlexNet, create_model, probabilities
+from alexnet.models.network import AlexNet, create_model, logits_of_views, mean_over_views
 from alexnet.progress import Display
 from alexnet.weights import Card
 
@@ -28,6 +29,15 @@ class Prediction(TypedDict):
 
     label: str
     score: float
+
+
+class Outputs(NamedTuple):
+    """What a network says of some pictures, a row each."""
+
+    scores: NDArray[np.float32]
+    """Probabilities, (N, classes): softmax of each test view, then their mean."""
+    logits: NDArray[np.float32]
+    """Before the softmax, (N, classes): the mean over the test views."""
 
 
 class Classifier:
@@ -60,10 +70,31 @@ class Classifier:
     def scores(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Class probabilities, float32 (len(pictures), classes)."""
         chunks = [
-            self._fitted_scores([self.card.preprocess.fit(_pixels(picture)) for picture in pictures[at : at + CHUNK]])
+            self.answer([self.fit(picture) for picture in pictures[at : at + CHUNK]]).scores
             for at in range(0, len(pictures), CHUNK)
         ]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *chunks])
+
+    def fit(self, picture: Picture, *, max_pixels: int = images.MAX_PIXELS) -> NDArray[np.uint8]:
+        """A picture as the network's evaluation view takes it, uint8 (S, S, C).
+
+        Errors: DataError for one that cannot be read.
+        """
+        return self.card.preprocess.fit(_pixels(picture, max_pixels))
+
+    def answer(self, fitted: Sequence[NDArray[np.uint8]]) -> Outputs:
+        """What the network says of pictures that `fit` has prepared, all in one batch."""
+        if not fitted:
+            nothing = np.zeros((0, len(self.classes)), np.float32)
+            return Outputs(nothing, nothing)
+        batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
+        with torch.inference_mode(), machine.autocast(self.device, self.precision):
+            return _outputs(logits_of_views(self.network, self.card.preprocess, batch))
+
+    def answer_prepared(self, batch: NDArray[np.float32]) -> Outputs:
+        """What the network says of its own input: one view, scale and mean taken out, float32 (N, C, size, size)."""
+        with torch.inference_mode(), machine.autocast(self.device, self.precision):
+            return _outputs([self.network(torch.from_numpy(batch).to(self.device)).float()])
 
     def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
         """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""
@@ -94,17 +125,9 @@ class Classifier:
         self, waiting: list[tuple[Path, NDArray[np.uint8] | DataError]], topk: int
     ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
         good = [stored for _, stored in waiting if not isinstance(stored, DataError)]
-        answered = iter(self.top(self._fitted_scores(good), topk))
+        answered = iter(self.top(self.answer(good).scores, topk))
         for path, stored in waiting:
             yield path, stored if isinstance(stored, DataError) else next(answered)
-
-    def _fitted_scores(self, fitted: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        if not fitted:
-            return np.zeros((0, len(self.classes)), np.float32)
-        batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
-        with torch.inference_mode(), machine.autocast(self.device, self.precision):
-            answer: NDArray[np.float32] = probabilities(self.network, self.card.preprocess, batch).cpu().numpy()
-        return answer
 
 
 def load(
@@ -138,9 +161,14 @@ def load(
     return Classifier(network, card, device=device, amp=amp)
 
 
-def _pixels(picture: Picture) -> NDArray[np.uint8]:
+def _outputs(logits: list[Tensor]) -> Outputs:
+    mean = logits[0] if len(logits) == 1 else torch.stack(logits).mean(dim=0)
+    return Outputs(mean_over_views(logits).cpu().numpy(), mean.cpu().numpy())
+
+
+def _pixels(picture: Picture, max_pixels: int) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise DataError(f"pixels must be uint8 of shape (H, W, 3), not {picture.dtype} {picture.shape}")
         return picture
-    return images.read(Path(picture) if isinstance(picture, str) else picture)
+    return images.read(Path(picture) if isinstance(picture, str) else picture, max_pixels=max_pixels)

@@ -21,6 +21,7 @@ VERBS = {
     "check": "Look at every picture of a data set before anybody trains on it.",
     "val": "Judge a run on its validation, test or training part, or on other pictures.",
     "predict": "Name what is on pictures: files, folders, patterns.",
+    "serve": "Answer over HTTP: a page, plain HTTP, Hugging Face's format, the Open Inference Protocol.",
     "doctor": "Say what is wrong with a run, and mend what can be mended.",
     "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
     "lr-find": "Find a learning rate: a sweep, its picture, one number.",
