@@ -74,13 +74,14 @@ def serve(
         ]
         if not local and token is None:
             lines.append("anybody who reaches this address may ask: --token makes them prove themselves")
-        server = _Server(application, _config(application, limits), limits.drain_seconds, display, lines)
+        server = _Server(application, config(application, limits), limits.drain_seconds, display, lines)
         server.run([listener])
     if application.batcher.broken.is_set():
         raise ResourceError("the network died again and again: the log says why")
 
 
-def _config(application: Application, limits: Limits) -> uvicorn.Config:
+def config(application: Application, limits: Limits) -> uvicorn.Config:
+    """How uvicorn serves it."""
     return uvicorn.Config(
         application.fastapi,
         http=bounded_by(limits),
