@@ -67,8 +67,8 @@ class Inside:
         return [Maps(name, kept[layer][0].float().cpu().numpy()) for name, layer in self._network.seen.items()]
 
     def heat(self, fitted: NDArray[np.uint8], index: int) -> NDArray[np.float32]:
-        """Where the network saw what speaks for the class `index`: 0 to 1 at the places of its last convolution, float32
-        (height, width); all 0 where nothing does.
+        """Where the network saw what speaks for the class `index`: 0 to 1 at the places of its last convolution,
+        float32 (height, width); all 0 where nothing does.
 
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
         """

@@ -47,7 +47,8 @@ PICTURES = {
 _VERDICT = ("metrics.json", "vitals.json", "predictions.csv", *PICTURES.values())
 _FILES = (
     *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
-    *("results.csv", "training.json", "checkpoint.pt", "weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+    *("results.csv", "training.json", "checkpoint.pt"),
+    *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
     *_VERDICT,
 )
 

@@ -14,7 +14,7 @@ from alexnet import __version__
 from alexnet.data import images
 from alexnet.predict import Classifier
 from alexnet.run import Run
-from alexnet.serve import huggingface, inference, native, reference, schemas
+from alexnet.serve import huggingface, inference, native, page, reference, schemas
 from alexnet.serve.answering import Answering
 from alexnet.serve.batcher import Batcher
 from alexnet.serve.gate import Gate, State
@@ -65,9 +65,10 @@ class Application:
             hosts=hosts,
             verbose=verbose,
         )
-        app.add_exception_handler(RefusalError, _refused)
-        app.add_exception_handler(HTTPException, _not_found)
+        app.add_exception_handler(RefusalError, refused)
+        app.add_exception_handler(HTTPException, not_found)
         app.add_exception_handler(RequestValidationError, _not_valid)
+        app.include_router(page.router(classifier, run, limits))
         app.include_router(native.router(answering))
         app.include_router(huggingface.router(answering))
         app.include_router(inference.router(answering, self.state))
@@ -111,12 +112,14 @@ def model_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "alexnet"
 
 
-async def _refused(_: Request, refusal: Exception) -> Response:
+async def refused(_: Request, refusal: Exception) -> Response:
+    """A handler for what is raised below a route."""
     assert isinstance(refusal, RefusalError)
     return refusal.response()
 
 
-async def _not_found(_: Request, exception: Exception) -> Response:
+async def not_found(_: Request, exception: Exception) -> Response:
+    """A handler for addresses and methods that are not there."""
     assert isinstance(exception, HTTPException)
     return error(exception.status_code, exception.detail.lower(), dict(exception.headers or {}))
 

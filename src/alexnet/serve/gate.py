@@ -20,9 +20,12 @@ from alexnet.errors import printable
 from alexnet.serve.bodies import too_long
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import OTHER, Metrics
+from alexnet.serve.page.files import ADDRESSES
 from alexnet.serve.refusal import RefusalError, bad, error
 
-OPEN = frozenset(["/health", "/ready", "/v2/health/live", "/v2/health/ready"])  # without a token: for probes
+PROBES = frozenset(["/health", "/ready", "/v2/health/live", "/v2/health/ready"])
+OPEN = PROBES | ADDRESSES
+"""What needs no token: what probes ask for, and the page's own files, which then ask their user for it."""
 LINGER_SECONDS, LINGER_BYTES = 1.0, 1 << 20  # what is still read of a request that has its answer
 GONE = 499  # nginx's number for a client that left; nobody receives it
 HEADERS = {

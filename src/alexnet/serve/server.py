@@ -46,7 +46,7 @@ def serve(
     """
     if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token and token):
         raise UsageError("--token must be printable ASCII without spaces around it")
-    with _bound(host, port) as listener:
+    with bound(host, port) as listener:
         file = foreign.locate(run, display)
         classifier = load(run, device=device, amp=amp, display=display)
         folder = file.parent.parent if file.parent.name == "weights" else None
@@ -148,7 +148,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that has the address and does not listen yet."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -72,7 +72,11 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 def tagged(request: Request, content: bytes, kind: str) -> Response:
     """The content, or the word that it has not changed since."""
-    headers: dict[str, Any] = {"ETag": f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"', "Cache-Control": "no-cache"}
+    tag = hashlib.blake2b(content, digest_size=12).hexdigest()
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+        "ETag": f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
+        "Cache-Control": "no-cache",
+    }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(content, headers=headers, media_type=kind)
