@@ -74,9 +74,6 @@ def tagged(request: Request, content: bytes, kind: str) -> Response:
     """The content, or the word that it has not changed since."""
     tag = hashlib.blake2b(content, digest_size=12).hexdigest()
     headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
-        "ETag": f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
-        "Cache-Control": "no-cache",
-    }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(content, headers=headers, media_type=kind)
