@@ -222,8 +222,8 @@ def measure(run: str, asked: argparse.Namespace) -> dict[str, Any]:
     last: dict[str, Load] = {}
     overload: Load | None = None
     for turn in range(asked.rounds):
-        for kind in contents:
-            rates[f"{kind} alone"].append(pool.apply(alone, (run, contents[kind], asked.batch, asked.seconds)))
+        for kind, content in contents.items():
+            rates[f"{kind} alone"].append(pool.apply(alone, (run, content, asked.batch, asked.seconds)))
             server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             try:
                 _wait(asked.port)

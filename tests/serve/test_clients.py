@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import tritonclient.http as triton
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
@@ -48,8 +49,11 @@ def test_the_start_says_what_to_type(server_of_colours: Process, tmp_path: Path)
 
 
 def test_triton_finds_a_ready_model(client: Any) -> None:
-    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("colours")
-    assert client.is_model_ready("colours", "1") and not client.is_model_ready("colours", "2")
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("colours")
+    assert client.is_model_ready("colours", "1")
+    assert not client.is_model_ready("colours", "2")
     assert not client.is_model_ready("shapes")
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "classification"]
     metadata = client.get_model_metadata("colours")
@@ -66,7 +70,8 @@ def test_triton_gets_scores_with_its_id(client: Any) -> None:
     answer = client.infer("colours", [asked], request_id="seven")
     assert answer.get_response()["id"] == "seven"
     scores = answer.as_numpy("scores")
-    assert scores.shape == (3, 3) and scores.argmax(1).tolist() == [0, 1, 2]
+    assert scores.shape == (3, 3)
+    assert scores.argmax(1).tolist() == [0, 1, 2]
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
 
 
@@ -100,25 +105,27 @@ def test_hugging_face(server_of_colours: Process, tmp_path: Path) -> None:
     """Raw bytes, a path, and JSON with parameters."""
     client = InferenceClient(model=f"{server_of_colours.url}/huggingface")
     (tmp_path / "a.png").write_bytes(picture("blue"))
-    assert [each.label for each in client.image_classification(picture("green"))][0] == "green"
+    assert next(each.label for each in client.image_classification(picture("green"))) == "green"
     found = client.image_classification(tmp_path / "a.png")
-    assert len(found) == 3 and found[0].label == "blue" and sum(each.score for each in found) == pytest.approx(1)
+    assert len(found) == 3
+    assert found[0].label == "blue"
+    assert sum(each.score for each in found) == pytest.approx(1)
     assert client.image_classification(picture("blue"), top_k=2) == found[:2]
 
 
-def test_hugging_faces_functions(server_of_colours: Process) -> None:
-    """none gives logits, of which softmax and sigmoid are functions (one test view)."""
+def test_hugging_faces_functions(server_of_colours: Process, colours_run: tuple[Path, Run]) -> None:
+    """none gives the mean logits over the test views, sigmoid is a function of them, softmax the usual answer."""
     client = InferenceClient(model=f"{server_of_colours.url}/huggingface")
-    given = {
-        function: {
-            each.label: each.score for each in client.image_classification(picture(), function_to_apply=function)
-        }
-        for function in ("softmax", "sigmoid", "none")
-    }
-    logits = np.array([given["none"][name] for name in CLASSES])
-    softmax = np.exp(logits) / np.exp(logits).sum()
-    np.testing.assert_allclose([given["softmax"][name] for name in CLASSES], softmax, atol=1e-5)
-    np.testing.assert_allclose([given["sigmoid"][name] for name in CLASSES], 1 / (1 + np.exp(-logits)), atol=1e-5)
+    functions: tuple[Any, ...] = ("softmax", "sigmoid", "none")
+    softmax, sigmoid, logits = (
+        np.array([{each.label: each.score for each in answer}[name] for name in CLASSES])
+        for answer in (client.image_classification(picture(), function_to_apply=each) for each in functions)
+    )
+    classifier = alexnet.load(colours_run[1].path, device="cpu")
+    outputs = classifier.answer([classifier.fit(picture())])
+    np.testing.assert_allclose(softmax, outputs.scores[0], atol=1e-5)
+    np.testing.assert_allclose(logits, outputs.logits[0], atol=1e-4)
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-logits)), atol=1e-5)
     with pytest.raises(HfHubHTTPError, match="422"):
         client.image_classification(b"no picture", top_k=1)
 
@@ -177,13 +184,10 @@ def test_one_answer_everywhere(
         return of_scores(client.infer("colours", [tensor]).as_numpy("scores"))
 
     def triton_tensor() -> Any:
-        import torch
-
         views = preprocess.test_views(torch.from_numpy(stored[None]).permute(0, 3, 1, 2))
-        assert len(views) == 1
-        tensor = triton.InferInput("tensor", list(views[0].shape), "FP32")
-        tensor.set_data_from_numpy(views[0].numpy())
-        return of_scores(client.infer("colours", [tensor]).as_numpy("scores"))
+        tensor = triton.InferInput("tensor", [len(views), *views[0].shape[1:]], "FP32")
+        tensor.set_data_from_numpy(torch.cat(views).numpy())
+        return of_scores(client.infer("colours", [tensor]).as_numpy("scores").mean(axis=0))
 
     def hugging_face(**parameters: Any) -> Any:
         hub = InferenceClient(model=f"{server_of_colours.url}/huggingface")

@@ -1,5 +1,6 @@
 """What strangers send: no picture, too much, too slowly, in a form that is none. Never 5xx; the server lives on."""
 
+import contextlib
 import io
 import json
 import socket
@@ -100,27 +101,30 @@ def test_odd_pictures_are_read(server_of_colours: Process, kind: str) -> None:
 def test_a_body_over_the_limit_is_not_read(alive: Process) -> None:
     """Announced: refused before a byte of it is read; the connection ends."""
     answer = alive.say(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
-    assert answer.status == 413 and "1,048,576 bytes" in answer.error
+    assert answer.status == 413
+    assert "1,048,576 bytes" in answer.error
     assert answer.headers["connection"] == "close"
     assert alive.post("/predict", bytes(MEGABYTE + 1)).status == 413
+
+
+def _taken(plain: socket.socket, piece: bytes, times: int) -> int:
+    """How often a piece could be sent until the connection was ended."""
+    for number in range(times):
+        try:
+            plain.sendall(piece)
+        except OSError:
+            return number
+    return times
 
 
 @pytest.mark.fault("E2")
 def test_an_endless_body_is_cut_off(alive: Process) -> None:
     """Chunked, without a length: no more than a few megabytes are taken, and memory stays."""
-    before, sent = alive.memory, 0
+    before = alive.memory
     with alive.connected() as plain:
         plain.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
-        try:
-            while sent < 200 * MEGABYTE:
-                plain.sendall(chunk)
-                sent += len(chunk)
-        except OSError:
-            pass
-        else:
-            pytest.fail("200 MB were taken")
-    assert sent < 20 * MEGABYTE
+        assert _taken(plain, chunk, 3200) * len(chunk) < 20 * MEGABYTE  # of 200 MB
     assert alive.memory - before < 50 * MEGABYTE
 
 
@@ -224,17 +228,13 @@ def test_slow_clients_are_cut_off_and_others_do_not_notice(serve: Serve) -> None
         while time.monotonic() < until:
             assert server.post("/predict", picture("green")).label == "green"
             for plain in slow:
-                try:
+                with contextlib.suppress(OSError):  # it has been cut off
                     plain.send(b"x")
-                except OSError:
-                    pass  # it has been cut off
         for number, plain in enumerate(slow):
             if number % 2:
                 assert server.hear(plain).status == 408
             else:
-                with pytest.raises(OSError):
-                    assert plain.recv(1) != b""
-                    plain.send(b"x" * 1000)
+                assert _taken(plain, b"x", 1000) < 1000
     finally:
         for plain in slow:
             plain.close()
@@ -247,10 +247,7 @@ def test_a_client_that_does_not_read_is_cut_off(serve: Serve) -> None:
     with server.connected() as plain:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         plain.settimeout(10)
-        with pytest.raises(OSError):
-            for _ in range(100_000):
-                plain.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            pytest.fail("all was taken")
+        assert _taken(plain, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 100_000) < 100_000
     assert server.post("/predict", picture("blue")).label == "blue"
 
 
@@ -259,11 +256,8 @@ def test_a_head_without_end_is_cut_off(serve: Serve) -> None:
     """A megabyte of headers: 431, or the connection ends."""
     server, _ = serve()
     with server.connected() as plain:
-        with pytest.raises((OSError, AssertionError)):
-            plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-            for number in range(1000):
-                plain.sendall(b"X-%d: %s\r\n" % (number, b"a" * 1000))
-            assert server.hear(plain).status != 431
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        assert _taken(plain, b"X: %s\r\n" % (b"a" * 1000), 10_000) < 10_000
     assert server.get("/health").status == 200
 
 
@@ -364,7 +358,8 @@ def test_a_wrong_request_of_the_inference_protocol_is_refused(server_of_colours:
 def test_a_wrong_header_length_is_refused(server_of_colours: Process, length: str) -> None:
     """Inference-Header-Content-Length that is no number, too large, or cuts the JSON: 400."""
     answer = server_of_colours.post(INFER, _infer() + b"abc", Inference_Header_Content_Length=length)
-    assert answer.status == 400 and answer.error
+    assert answer.status == 400
+    assert answer.error
 
 
 @pytest.mark.fault("E13")
@@ -381,7 +376,8 @@ def test_packed_bytes_that_do_not_fit_are_refused(server_of_colours: Process) ->
         head = _infer(name=kind, datatype=datatype, shape=shape, data=None, parameters=parameters)
         for extra in (b"", b"more"):
             answer = server_of_colours.post(INFER, head + raw + extra, Inference_Header_Content_Length=str(len(head)))
-            assert answer.status == 400 and answer.error, raw
+            assert answer.status == 400, raw
+            assert answer.error
 
 
 ODD_JSON = ("{}", '{"inputs": 3}', '{"inputs": "***"}', '{"inputs": "aaaa", "parameters": {"top_k": 0}}', "[", "1")
@@ -390,7 +386,8 @@ ODD_JSON = ("{}", '{"inputs": 3}', '{"inputs": "***"}', '{"inputs": "aaaa", "par
 @pytest.mark.parametrize("text", ODD_JSON)
 def test_a_wrong_request_of_hugging_faces_is_refused(server_of_colours: Process, text: str) -> None:
     answer = server_of_colours.post("/huggingface", text.encode(), Content_Type="application/json")
-    assert answer.status in (400, 422) and answer.error
+    assert answer.status in (400, 422)
+    assert answer.error
 
 
 PATHS = (
