@@ -1,7 +1,6 @@
 """What is seen inside is what the network does."""
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from alexnet.models.network import create_model, list_models, smallest_side
 from alexnet.predict import load
 from alexnet.preprocess import Preprocess
 from alexnet.run import Run
-from tests.conftest import COLOURS, noisy
 
 
 def _fitted(preprocess: Preprocess, seed: int = 0) -> NDArray[np.uint8]:
@@ -56,29 +54,33 @@ def test_heat_is_gradcam_as_its_equations_say() -> None:
     preprocess = Preprocess(size=127, resize_to=127)
     inside, fitted = Inside(network, preprocess), _fitted(preprocess)
 
-    kept: dict[str, torch.Tensor] = {}
-    handle = network.get_submodule("conv5").register_forward_hook(lambda _, __, values: kept.update(maps=values))
-    logits = network(preprocess.normalise(torch.from_numpy(fitted[None]).permute(0, 3, 1, 2)))[0]
-    handle.remove()
-    index = int(logits.argmax())
-    (slopes,) = torch.autograd.grad(logits[index], kept["maps"])
-    rectified = kept["maps"].relu()  # the slope at a silent place is 0, before the ReLU as behind the pooling
-    expected = (rectified * slopes.mean(dim=(2, 3), keepdim=True)).sum(dim=1).relu()[0].detach()
+    values = preprocess.normalise(torch.from_numpy(fitted[None]).permute(0, 3, 1, 2))
+    for each in network.layers:  # as written: in this variant the ReLU stands before the pooling
+        values = network.get_submodule(each.name)(values)
+        if each.name == "relu5":
+            maps = values
+    index = int(values[0].argmax())
+    (slopes,) = torch.autograd.grad(values[0, index], maps)
+    expected = (maps * slopes.mean(dim=(2, 3), keepdim=True)).sum(dim=1).relu()[0].detach()
     assert expected.max() > 0
     np.testing.assert_allclose(inside.heat(fitted, index), (expected / expected.max()).numpy(), atol=1e-5)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_heat_lies_where_the_colour_is(colours_run: tuple[Path, Run]) -> None:
-    """A red square on black: what speaks for red lies in its quarter."""
-    classifier = load(colours_run[1].path)
-    inside = Inside(classifier.network, classifier.card.preprocess)
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:32, :32] = noisy(COLOURS["red"], 5, 32)
-    heat = inside.heat(classifier.fit(picture), classifier.classes.index("red"))
+def test_heat_lies_where_what_it_answers_to_is() -> None:
+    """A network of positive weights, to which only what is bright speaks; a picture that is bright in one quarter."""
+    network = create_model("notebook-mnist", image_size=28).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(parameter.abs() if name.endswith("weight") else torch.zeros_like(parameter))
+    inside = Inside(network, Preprocess(size=28, resize_to=28, channels=1))
+    picture = np.zeros((28, 28, 1), np.uint8)
+    picture[:14, 14:] = 255
+    heat = inside.heat(picture, 4)
     half = heat.shape[0] // 2
-    quarters = [heat[:half, :half], heat[:half, half:], heat[half:, :half], heat[half:, half:]]
-    assert int(np.argmax([quarter.sum() for quarter in quarters])) == 0
+    assert heat.max() == 1
+    assert heat[:half, half:].sum() > 0.6 * heat.sum()
+    assert heat[half + 1 :, : half - 1].max() == 0
 
 
 def test_who_answers_at_the_same_time_is_not_disturbed(digits_run: Run) -> None:

@@ -19,7 +19,7 @@ STRONGEST = 0.9  # opacity where the heat is highest
 def heat(values: NDArray[np.float32], box: Box, width: int, height: int) -> bytes:
     """A transparent PNG in the proportions of a picture of `width` by `height` pixels, to be laid over it.
 
-    Outside of `box`, which is all that the network saw, and where the heat is 0, nothing is drawn.
+    Outside of `box`, which is all that the network saw, and where the heat is lowest, nothing is drawn.
     """
     scale = LONGEST / max(width, height)
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -29,8 +29,10 @@ def heat(values: NDArray[np.float32], box: Box, width: int, height: int) -> byte
         torch.from_numpy(values)[None, None], (down, across), mode="bicubic", align_corners=False
     ).clamp_(0, 1)
     strength = smooth[0, 0].numpy()
-    coloured = matplotlib.colormaps["inferno"](0.15 + 0.85 * strength)
-    coloured[..., 3] = STRONGEST * np.sqrt(strength)
+    if values.max() > values.min():
+        strength = np.clip((strength - values.min()) / (values.max() - values.min()), 0, 1)
+    coloured = matplotlib.colormaps["inferno"](0.2 + 0.75 * strength)
+    coloured[..., 3] = STRONGEST * strength**0.8
     layer = np.zeros((height, width, 4), np.uint8)
     inner = (coloured * 255).round().astype(np.uint8)[: height - top, : width - left]
     layer[top : top + inner.shape[0], left : left + inner.shape[1]] = inner

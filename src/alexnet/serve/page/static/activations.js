@@ -2,7 +2,6 @@
 
 import { byId, el, walkable } from "./dom.js";
 
-const TILE = 56; // CSS pixels
 const STOPS = [[4, 3, 18], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]]; // dark to light, as magma
 const LIT = 0.86; // how dark the picture is where a map is silent
 
@@ -17,7 +16,7 @@ export async function showActivations(parent, found, image) {
     const shown = count > all.length ? `, the ${all.length} that answer most` : "";
     const title = el("h3", {}, layer.name, el("span", { class: "faint" }, `${count} maps of ${width} × ${height}${shown}`));
     parent.append(el("section", { class: "layer" }, title, tiles));
-    walkable(tiles, () => Math.max(1, Math.floor(tiles.clientWidth / (TILE + 6))));
+    walkable(tiles);
   }
 }
 

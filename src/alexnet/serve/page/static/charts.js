@@ -3,7 +3,7 @@
 import { el, svg } from "./dom.js";
 
 const HEIGHT = 230;
-const EDGE = { left: 44, right: 14, top: 10, bottom: 26 };
+const EDGE = { left: 52, right: 14, top: 10, bottom: 26 };
 
 /**
  * A card with lines over the epochs.

@@ -8,8 +8,10 @@ const TOGETHER = 2; // pictures that are asked about at the same time
 const TOPK = 5;
 const waiting = [];
 let busy = 0;
+let note = "Choose a class to see where the network looked for it.";
 
-export function start() {
+export function start(network) {
+  if (network.temperature) note += ` The probabilities are calibrated (temperature ${network.temperature.toFixed(2)}).`;
   for (const id of ["choose", "camera"]) {
     byId(id).addEventListener("change", (event) => {
       take(event.target.files);
@@ -94,7 +96,7 @@ class Card {
     [this.best] = predictions;
     this.title.replaceChildren(this.best.label, el("span", { class: "score" }, percent(this.best.score)));
     this.list.replaceChildren(...predictions.map((each) => el("li", {}, this.bar(each))));
-    this.note.textContent = "Choose a class to see where the network looked for it.";
+    this.note.textContent = note;
     this.inside.hidden = false;
     this.element.removeAttribute("aria-busy");
     announce(`${this.file.name}: ${this.best.label}, ${percent(this.best.score)}`);

@@ -26,9 +26,12 @@ export const byId = (id) => document.getElementById(id);
 
 /** 0.934 as "93.4 %"; whole numbers from 99.95 on, and "below 0.1 %" at the other end. */
 export function percent(share, digits = 1) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  return `${(100 * share).toFixed(digits)} %`;
+  if (share > 0 && share < 0.0005) return "<\u00a00.1\u00a0%";
+  return `${(100 * share).toFixed(digits)}\u00a0%`;
 }
+
+/** The parts of a data set as people call them. */
+export const PARTS = { train: "training", val: "validation", test: "test" };
 
 /** Seconds as people say them. */
 export function duration(seconds) {
@@ -42,7 +45,8 @@ export function announce(text) {
 }
 
 /** Arrow keys walk within a group of buttons, of which one is in the order of Tab. */
-export function walkable(group, across = () => 1) {
+export function walkable(group) {
+  const across = () => getComputedStyle(group).gridTemplateColumns.split(" ").length;
   const buttons = () => [...group.querySelectorAll("button")];
   buttons().forEach((button, index) => (button.tabIndex = index ? -1 : 0));
   group.addEventListener("keydown", (event) => {

@@ -2,7 +2,7 @@
 
 import { askJson } from "./api.js";
 import { start as startClassifying } from "./classify.js";
-import { byId, percent } from "./dom.js";
+import { byId, PARTS, percent } from "./dom.js";
 import { start as startReport } from "./report.js";
 
 const about = await askJson("/page/about");
@@ -12,7 +12,7 @@ byId("subtitle").textContent = network ? introduction(network) : `watching ${run
 
 const tabs = { classify: byId("tab-classify"), run: byId("tab-run") };
 const report = run ? startReport(byId("panel-run"), about) : null;
-if (network) startClassifying();
+if (network) startClassifying(network);
 if (network && run) {
   byId("tabs").hidden = false;
   for (const [name, tab] of Object.entries(tabs)) tab.addEventListener("click", () => show(name));
@@ -45,6 +45,6 @@ function show(name) {
 }
 
 function introduction(known) {
-  const accuracy = known.accuracy ? `, ${percent(known.accuracy)} right on its ${known.split} part` : "";
-  return `${known.variant}, ${known.classes} classes${accuracy}`;
+  const accuracy = known.accuracy ? ` · ${percent(known.accuracy)} of its ${PARTS[known.split]} pictures right` : "";
+  return `${known.variant} · ${known.classes} classes${accuracy}`;
 }

@@ -2,7 +2,7 @@
 
 import { ask, askJson } from "./api.js";
 import { curves } from "./charts.js";
-import { announce, duration, el, percent } from "./dom.js";
+import { announce, duration, el, PARTS, percent } from "./dom.js";
 import { classes, confusion, gallery, reliability, table } from "./verdict.js";
 
 const PACE = { training: 1500, other: 10000 }; // milliseconds between two looks
@@ -79,7 +79,8 @@ async function show(panel, about, report, answers) {
     figures(report),
     history.length ? el("div", { class: "two" }, accuracy(history, best), loss(history, best)) : null,
     live,
-    verdict ? el("div", { class: "two" }, confusion(verdict), el("div", {}, classes(verdict), reliability(verdict))) : null,
+    verdict ? confusion(verdict) : null,
+    verdict ? el("div", { class: "two" }, classes(verdict), reliability(verdict)) : null,
     worst,
     judged,
     report.state === "training" && galleries.samples ? await gallery("Some training pictures", "samples", galleries.samples) : null,
@@ -154,9 +155,9 @@ function figures({ verdict, history, epochs: planned }) {
   const tiles = [];
   if (verdict) {
     const [low, high] = verdict.interval95;
-    tiles.push(["Accuracy", percent(verdict.accuracy_top1), `${percent(low, 0)} to ${percent(high, 0)}, ${verdict.n} pictures`]);
-    if (verdict.accuracy_top5) tiles.push(["Among the first five", percent(verdict.accuracy_top5), `${verdict.split} part`]);
-    tiles.push(["Loss", verdict.loss.toFixed(3), `${verdict.split} part`]);
+    tiles.push(["Accuracy", percent(verdict.accuracy_top1), `${(100 * low).toFixed(0)} to ${percent(high, 0)} of ${verdict.n}`]);
+    if (verdict.accuracy_top5) tiles.push(["Among the first five", percent(verdict.accuracy_top5), "is the right class"]);
+    tiles.push(["Loss", verdict.loss.toFixed(3), `${PARTS[verdict.split]} pictures`]);
     if (verdict.ece !== undefined) tiles.push(["Calibration error", percent(verdict.ece), verdict.temperature ? `temperature ${verdict.temperature.toFixed(2)}` : "as it answers"]);
   } else if (last) {
     if (last["val/acc"] !== undefined) tiles.push(["Validation accuracy", percent(last["val/acc"]), `best ${percent(Math.max(...history.map((row) => row["val/acc"])))}`]);
@@ -215,5 +216,5 @@ function epochs(history, open) {
 }
 
 function log({ log: lines }) {
-  return lines.length ? el("section", { class: "card" }, el("h3", {}, "Last words"), el("pre", {}, lines.join("\n"))) : null;
+  return lines.length ? el("section", { class: "card" }, el("h3", {}, "The log's last lines"), el("pre", {}, lines.join("\n"))) : null;
 }

@@ -2,8 +2,9 @@
 
 import { askBlob } from "./api.js";
 import { curves } from "./charts.js";
-import { el, percent } from "./dom.js";
+import { el, PARTS, percent } from "./dom.js";
 
+const MOST = 16; // pictures of a gallery
 const WHITE = 0.62; // share of a row from which on white figures are easier to read
 
 /** Rows actual, columns predicted; a list of pairs where there are too many classes for a table. */
@@ -26,12 +27,14 @@ export function confusion(verdict) {
     });
     return el("tr", {}, el("th", { scope: "row" }, classes[actual]), cells);
   });
+  const grid = el("table", { class: "confusion" }, el("thead", {}, head), el("tbody", {}, body));
+  grid.style.setProperty("--classes", classes.length);
   return el(
     "section",
     { class: "card" },
     title,
-    el("p", { class: "faint" }, `Rows: what it is. Columns: what the network said. ${verdict.n} pictures of the ${verdict.split} part.`),
-    scrolling("Confusion matrix", el("table", { class: "confusion" }, el("thead", {}, head), el("tbody", {}, body))),
+    el("p", { class: "faint" }, `Rows: what it is. Columns: what the network said. ${verdict.n} ${PARTS[verdict.split]} pictures.`),
+    scrolling("Confusion matrix", grid),
   );
 }
 
@@ -52,7 +55,7 @@ export function reliability(verdict) {
   const bins = (verdict.calibration ?? []).filter((bin) => bin.n);
   if (bins.length < 2) return null;
   const lines = [
-    { name: "right", kind: "train", dots: true, points: bins.map((bin) => [bin.confidence, bin.accuracy]) },
+    { name: "right", kind: "train", dots: true, points: bins.map((bin) => [bin.score, bin.accuracy]) },
     { name: "ideal", kind: "ideal", points: [[0, 0], [1, 1]] },
   ];
   return curves("Right as often as it says?", lines, { told: (share) => percent(share, 0), from: 0, to: 1, xs: [0, 1], xName: "said" });
@@ -63,7 +66,7 @@ export async function gallery(title, name, known, answers, version = "") {
   if (!known) return null;
   const strip = await createImageBitmap(await askBlob(`/page/run/pictures/${name}${version}`));
   const side = strip.height;
-  const captions = answers ?? known.captions;
+  const captions = (answers ?? known.captions).slice(0, MOST);
   const figures = captions.map((each, index) => {
     const canvas = el("canvas", { width: side, height: side, role: "img", "aria-label": each.label });
     canvas.getContext("2d").drawImage(strip, -side * index, 0);
