@@ -29,7 +29,7 @@ from alexnet.run import Run
 from alexnet.serve import server
 from alexnet.serve.app import Application
 from alexnet.serve.limits import Limits
-from tests.conftest import COLOURS, noisy
+from tests.conftest import COLOURS, noisy, trained
 
 PATIENCE = 60.0  # seconds that any single thing may take on a busy machine
 
@@ -204,16 +204,27 @@ class Hook:
         self.batches.append(len(inputs[0]))
 
 
+@pytest.fixture(scope="session")
+def taught_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that tells three colours apart without doubt, so that an answer shows which picture it is for."""
+    folder = tmp_path_factory.mktemp("taught") / "three colours"
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(16):
+            Image.fromarray(noisy(colour, number + 1000 * len(label))).save(folder / label / f"{number:03d}.png")
+    return trained(tmp_path_factory, folder, model="notebook-mnist", epochs=6, batch_size=8)
+
+
 Serve = Callable[..., tuple[InThread, Hook]]
 
 
 @pytest.fixture
-def serve(colours_run: tuple[Path, Run]) -> Iterator[Serve]:
+def serve(taught_run: Run) -> Iterator[Serve]:
     """Starts an application in a thread, with any limits; its network has a hook."""
     running: list[InThread] = []
 
     def start(*, token: str | None = None, hosts: frozenset[str] | None = None, **given: Any) -> tuple[InThread, Hook]:
-        classifier = load(colours_run[1].path, device="cpu")
+        classifier = load(taught_run.path, device="cpu")
         hook = Hook(classifier)
         limits = Limits(**{"max_bytes": 1 << 20, "drain_seconds": 0.0, **given})
         application = Application(classifier, name="colours", limits=limits, token=token, hosts=hosts, threads=1)
@@ -226,9 +237,9 @@ def serve(colours_run: tuple[Path, Run]) -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def server_of_colours(colours_run: tuple[Path, Run]) -> Iterator[Process]:
+def server_of_colours(taught_run: Run) -> Iterator[Process]:
     """The command, on a run that knows three colours; small limits; shared by tests that leave it as it is."""
-    process = Process(colours_run[1].path, "--max-mb", 1, "--max-pixels", 1_000_000, "--name", "colours")
+    process = Process(taught_run.path, "--max-mb", 1, "--max-pixels", 1_000_000, "--name", "colours")
     yield process
     process.end()
 

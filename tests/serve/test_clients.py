@@ -113,7 +113,7 @@ def test_hugging_face(server_of_colours: Process, tmp_path: Path) -> None:
     assert client.image_classification(picture("blue"), top_k=2) == found[:2]
 
 
-def test_hugging_faces_functions(server_of_colours: Process, colours_run: tuple[Path, Run]) -> None:
+def test_hugging_faces_functions(server_of_colours: Process, taught_run: Run) -> None:
     """none gives the mean logits over the test views, sigmoid is a function of them, softmax the usual answer."""
     client = InferenceClient(model=f"{server_of_colours.url}/huggingface")
     functions: tuple[Any, ...] = ("softmax", "sigmoid", "none")
@@ -121,7 +121,7 @@ def test_hugging_faces_functions(server_of_colours: Process, colours_run: tuple[
         np.array([{each.label: each.score for each in answer}[name] for name in CLASSES])
         for answer in (client.image_classification(picture(), function_to_apply=each) for each in functions)
     )
-    classifier = alexnet.load(colours_run[1].path, device="cpu")
+    classifier = alexnet.load(taught_run.path, device="cpu")
     outputs = classifier.answer([classifier.fit(picture())])
     np.testing.assert_allclose(softmax, outputs.scores[0], atol=1e-5)
     np.testing.assert_allclose(logits, outputs.logits[0], atol=1e-4)
@@ -154,12 +154,12 @@ FILES: dict[str, Callable[[Path], None]] = {
 @pytest.mark.fault("E19")
 @pytest.mark.parametrize("kind", FILES)
 def test_one_answer_everywhere(
-    kind: str, server_of_colours: Process, client: Any, colours_run: tuple[Path, Run], tmp_path: Path, call: Call
+    kind: str, server_of_colours: Process, client: Any, taught_run: Run, tmp_path: Path, call: Call
 ) -> None:
     """The same classes and, within 1e-4, the same scores from the command, Python, val's store, and every protocol."""
     file = tmp_path / "a.jpg"
     FILES[kind](file)
-    content, run = file.read_bytes(), colours_run[1].path
+    content, run = file.read_bytes(), taught_run.path
     classifier = alexnet.load(run, device="cpu")
     expected = classifier.predict(file)
     pixels = images.read(content)

@@ -23,12 +23,12 @@ TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture
-def starts(colours_run: tuple[Path, Run]) -> Iterator[type]:
+def starts(taught_run: Run) -> Iterator[type]:
     """Processes that end with the test."""
     started: list[Process] = []
 
     class Ended(Process):
-        def __init__(self, *options: object, run: object = colours_run[1].path, **environment: str) -> None:
+        def __init__(self, *options: object, run: object = taught_run.path, **environment: str) -> None:
             super().__init__(run, *options, **environment)
             started.append(self)
 
@@ -87,12 +87,12 @@ def test_ctrl_c_ends_it_at_once(starts: type) -> None:
 
 
 @pytest.mark.fault("E10")
-def test_without_a_whole_model_nothing_listens(call: Call, colours_run: tuple[Path, Run], tmp_path: Path) -> None:
+def test_without_a_whole_model_nothing_listens(call: Call, taught_run: Run, tmp_path: Path) -> None:
     """No run: exit 2; a missing, cut or foreign file of weights: exit 4, one line; the port is free afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    whole = colours_run[1].best.read_bytes()
+    whole = taught_run.best.read_bytes()
     cut, noise = tmp_path / "cut.safetensors", tmp_path / "noise.safetensors"
     cut.write_bytes(whole[:-100])
     noise.write_bytes(os.urandom(1000))
@@ -106,12 +106,10 @@ def test_without_a_whole_model_nothing_listens(call: Call, colours_run: tuple[Pa
 
 
 @pytest.mark.fault("E10")
-def test_a_file_replaced_under_a_running_server_changes_nothing(
-    starts: type, colours_run: tuple[Path, Run], tmp_path: Path
-) -> None:
+def test_a_file_replaced_under_a_running_server_changes_nothing(starts: type, taught_run: Run, tmp_path: Path) -> None:
     """Its weights overwritten, then gone: the same answers as before."""
     file = tmp_path / "own.safetensors"
-    shutil.copy(colours_run[1].best, file)
+    shutil.copy(taught_run.best, file)
     server = starts(run=file)
     before = server.post("/predict", picture("green", seed=5)).json
     with file.open("r+b") as weights:
@@ -122,15 +120,15 @@ def test_a_file_replaced_under_a_running_server_changes_nothing(
     assert server.post("/predict", picture("green", seed=5)).json == before
 
 
-def test_a_port_that_is_taken_is_told(call: Call, server_of_colours: Process, colours_run: tuple[Path, Run]) -> None:
-    result = call("serve", colours_run[1].path, "--port", server_of_colours.port)
+def test_a_port_that_is_taken_is_told(call: Call, server_of_colours: Process, taught_run: Run) -> None:
+    result = call("serve", taught_run.path, "--port", server_of_colours.port)
     assert result.code == 2
     assert f"cannot listen on 127.0.0.1:{server_of_colours.port} (address already in use)" in result.error
 
 
 @pytest.mark.parametrize("options", [("--host", "no.such.host.invalid"), ("--token", ""), ("--token", "a b\n")])
-def test_what_cannot_be_is_refused(call: Call, colours_run: tuple[Path, Run], options: tuple[str, str]) -> None:
-    result = call("serve", colours_run[1].path, "--port", 0, *options)
+def test_what_cannot_be_is_refused(call: Call, taught_run: Run, options: tuple[str, str]) -> None:
+    result = call("serve", taught_run.path, "--port", 0, *options)
     assert result.code == 2
     assert options[0] in result.error
 

@@ -1,12 +1,22 @@
 """A connection as uvicorn has it, with what it lacks against slow and long-winded clients."""
 
 import asyncio
+import json
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from alexnet.serve.limits import Limits
 
-TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+def _last_words(status: str, message: str) -> bytes:
+    """An answer to what is no request; the form is that of all errors."""
+    body = json.dumps({"error": message})
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close"
+    return f"{head}\r\n\r\n{body}".encode()
+
+
+TOO_LONG = _last_words("431 Request Header Fields Too Large", "the request's head is too long")
+NO_HTTP = _last_words("400 Bad Request", "not a valid HTTP request")
 
 
 class Connection(HttpToolsProtocol):
@@ -44,6 +54,11 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > self.limits.max_head and not self.transport.is_closing():
                 self.transport.write(TOO_LONG)
                 self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """As all errors here are told."""
+        self.transport.write(NO_HTTP)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """The head is over; its body has a time limit of its own."""
