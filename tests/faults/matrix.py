@@ -150,7 +150,7 @@ MATRIX = {
     "E11": Fault(
         "no token, a wrong one, one in the query", "401; compared in constant time, never logged", blocks=True
     ),
-    "E12": Fault("paths that lead elsewhere, other hosts' names", "404 or 400", blocks=True),
+    "E12": Fault("paths that lead elsewhere, other hosts' names", "404, 405 or 400", blocks=True),
     "E13": Fault("wrong requests of the Open Inference Protocol", '400 and {"error"}; the id comes back on success'),
     "E14": Fault("HTML in names of files and classes", "shown as text"),
     "E15": Fault("very many requests, many of them bad or broken off", "memory and descriptors stay"),

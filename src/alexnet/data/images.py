@@ -164,7 +164,7 @@ def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image],
             with source.open("rb") as file:
                 return _decoded(file, shown, use, max_pixels)
     except _UNREADABLE as error:
-        raise UnreadableError(shown, _reason(error)) from error
+        raise UnreadableError(shown, _reason(error, max_pixels)) from error
 
 
 def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T], max_pixels: int) -> T:
@@ -241,9 +241,9 @@ def _from_grey(values: NDArray[np.float64]) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, max_pixels: int) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        return _TOO_LARGE.format(MAX_PIXELS)
+        return _TOO_LARGE.format(max_pixels)
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:

@@ -136,7 +136,7 @@ def _input(tensor: Any, rest: _Rest) -> Input:  # noqa: ANN401 (from JSON)
     shape = _list(tensor.get("shape"), f"shape of {name!r}")
     if len(shape) > MAX_DIMENSIONS or not all(type(side) is int and 0 <= side < 2**31 for side in shape):
         raise bad(f"shape of {name!r} must be at most {MAX_DIMENSIONS} whole numbers from 0 up")
-    if datatype != "BYTES" and datatype not in TYPES:
+    if not isinstance(datatype, str) or (datatype != "BYTES" and datatype not in TYPES):
         raise bad(f"datatype of {name!r} must be BYTES, UINT8 or FP32")
     count = math.prod(shape)
     parameters = _parameters(tensor)

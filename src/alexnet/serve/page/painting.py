@@ -13,7 +13,8 @@ from PIL import Image
 from alexnet.inside import Box
 
 LONGEST = 512  # pixels of the longer side of a heat map
-STRONGEST = 0.9  # opacity where the heat is highest
+STRONGEST = 0.85  # opacity where the heat is highest
+FADE = 0.07  # of the box, at its ends: no sharp edge that draws the eye
 
 
 def heat(values: NDArray[np.float32], box: Box, width: int, height: int) -> bytes:
@@ -31,8 +32,8 @@ def heat(values: NDArray[np.float32], box: Box, width: int, height: int) -> byte
     strength = smooth[0, 0].numpy()
     if values.max() > values.min():
         strength = np.clip((strength - values.min()) / (values.max() - values.min()), 0, 1)
-    coloured = matplotlib.colormaps["inferno"](0.2 + 0.75 * strength)
-    coloured[..., 3] = STRONGEST * strength**0.8
+    coloured = matplotlib.colormaps["turbo"](0.25 + 0.7 * strength)
+    coloured[..., 3] = STRONGEST * strength**0.7 * np.outer(_fading(down, box.height), _fading(across, box.width))
     layer = np.zeros((height, width, 4), np.uint8)
     inner = (coloured * 255).round().astype(np.uint8)[: height - top, : width - left]
     layer[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
@@ -65,6 +66,14 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=3)
     return file.getvalue()
+
+
+def _fading(length: int, share: float) -> NDArray[np.float64]:
+    """1 within, falling towards both ends, unless the box ends where the picture does."""
+    if share > 1 - FADE:
+        return np.ones(length)
+    from_end = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+    return np.minimum(1, from_end / (FADE * length))
 
 
 def _in_rows(maps: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

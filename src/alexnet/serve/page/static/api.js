@@ -25,7 +25,7 @@ export async function ask(path, { method = "GET", body = null, headers = {} } = 
       await asking;
       continue;
     }
-    if ([429, 503].includes(response.status) && tries++ < PATIENCE) {
+    if ([429, 503, 504].includes(response.status) && tries++ < PATIENCE) {
       await new Promise((resolve) => setTimeout(resolve, 1000 * Number(response.headers.get("Retry-After") ?? 1)));
       continue;
     }

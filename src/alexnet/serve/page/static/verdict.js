@@ -45,7 +45,7 @@ export function classes(verdict) {
     recall.style.setProperty("--share", each.recall ?? 0);
     return el("tr", {}, el("th", { scope: "row" }, each.label), recall, el("td", {}, percent(each.precision ?? 0, 0)), el("td", {}, String(each.n)));
   });
-  const head = ["class", "found", "right when named", "pictures"].map((name) => el("th", { scope: "col" }, name));
+  const head = ["class", "recall", "precision", "pictures"].map((name) => el("th", { scope: "col" }, name));
   const whole = el("table", { class: "plain" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
   return el("section", { class: "card" }, el("h3", {}, "Each class"), scrolling("Each class", whole, rows.length > 12));
 }
