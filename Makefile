@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
-.PHONY: demo test faults check clean
+.PHONY: demo test faults check chromium clean
 
 demo: .venv/.installed  ## train on the built-in digits and leave a run with its pictures
 	$(BIN)/alexnet train
@@ -18,6 +18,9 @@ test: .venv/.tested check  ## style, types, doors, and the whole suite
 
 faults: .venv/.tested  ## bring about every row of the matrix of faults; writes docs/faults.md
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m fault --long --faults=docs/faults.md tests
+
+chromium:  ## for the tests of the page in a browser; without it they are skipped. Debian and Ubuntu, as root
+	command -v chromium || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 
 check: .venv/.tested
 	$(BIN)/ruff check .

@@ -35,12 +35,11 @@ def colours(taught_run: Run) -> Iterator[Process]:
 def _give(page: Page, way: str, name: str, content: bytes) -> None:
     """Drop or paste a file, as a hand would."""
     page.evaluate(
-        """([data, name]) => {
+        f"""([data, name]) => {{
             const all = new DataTransfer();
             all.items.add(new File([Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0))], name));
-            %s;
-        }"""
-        % TO[way],
+            {TO[way]};
+        }}""",
         [base64.b64encode(content).decode("ascii"), name],
     )
 
