@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
-.PHONY: demo test faults bench check clean
+.PHONY: demo test faults bench check chromium clean
 
 demo: .venv/.installed  ## train on the built-in digits and leave a run with its pictures
 	$(BIN)/alexnet train
@@ -26,6 +26,9 @@ benchmarks/.venv/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet -r benchmarks/peers.txt
 	@touch $@
+
+chromium:  ## for the tests of the page in a browser; without it they are skipped. Debian and Ubuntu, as root
+	command -v chromium || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium)
 
 check: .venv/.tested
 	$(BIN)/ruff check .

@@ -128,7 +128,7 @@ def folder_of_colours(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run on the built-in digits, two epochs in float32, trained once and only read by tests."""
-    return _trained(tmp_path_factory, "digits", epochs=2)
+    return trained(tmp_path_factory, "digits", epochs=2)
 
 
 @pytest.fixture(scope="session")
@@ -139,10 +139,10 @@ def colours_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
         (folder / label).mkdir(parents=True)
         for number in range(8):
             Image.fromarray(noisy(colour, number + 1000 * len(label))).save(folder / label / f"{number:03d}.png")
-    return folder, _trained(tmp_path_factory, folder, model="notebook-mnist", epochs=6, batch_size=8)
+    return folder, trained(tmp_path_factory, folder, model="notebook-mnist", epochs=6, batch_size=8)
 
 
-def _trained(tmp_path_factory: pytest.TempPathFactory, data: str | Path, **given: Any) -> Run:
+def trained(tmp_path_factory: pytest.TempPathFactory, data: str | Path, **given: Any) -> Run:
     """A run in a folder of its own; fixtures of a session come before `_own_cache`, hence the patch."""
     from alexnet.experiment import train
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet import __version__, checkup, dataset, doctor, peers, settings, verdict, weights
+from alexnet import __version__, checkup, dataset, doctor, peers, presence, settings, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
 from alexnet.device import Precision
@@ -177,7 +177,7 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
         world.led(lambda: write(row, state, is_best))
 
     saver = Saver(run.checkpoint, card.to_metadata(), options.save_every, world)
-    with peers.remembered(run, world), Stop() as stop:
+    with peers.remembered(run, world), Stop() as stop, presence.announced(run if world.leads else None):
         fit(
             begun.network,
             data.batches(parts.train, device, recipe.batch_size, seed=options.seed, world=world),
@@ -245,11 +245,14 @@ def _write_start(run: Run, options: Options, recipe: Recipe, data: Dataset, envi
         image_size=data.preprocess.size,
     )
     run.write_lines("summary.txt", [as_text(table)])
-    chosen = np.sort(np.random.default_rng(0).permutation(data.split.train)[: grids.COUNT])
-    run.write_thumbnails(
-        samples=verdict.thumbnails(data.store.pixels[chosen]),
-        sample_labels=np.array([data.source.classes[label] for label in data.source.labels[chosen]]),
-    )
+    for name, labels, part in (
+        ("samples", "sample_labels", data.split.train),
+        ("held_out", "held_out_labels", data.split.val),  # for those who watch a training
+    ):
+        chosen = np.sort(np.random.default_rng(0).permutation(part)[: grids.COUNT])
+        if len(chosen):
+            called = np.array([data.source.classes[label] for label in data.source.labels[chosen]])
+            run.write_thumbnails(**{name: verdict.thumbnails(data.store.pixels[chosen]), labels: called})
 
 
 def _finish(run: Run, data: Dataset, recipe: Recipe, network: AlexNet, device: torch.device, display: Display) -> None:

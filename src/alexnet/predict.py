@@ -1,18 +1,21 @@
 """Classifier: weights + preprocess + class names; the one way to an answer."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from alexnet import device as machine
 from alexnet.data import images
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.models import foreign
-from alexnet.models.network import AlexNet, create_model, probabilities
+from alexnet.models.network import AlexNet, create_model, logits_of_views, mean_over_views
 from alexnet.models.ready import ready
 from alexnet.progress import Display
 from alexnet.weights import Card
@@ -31,6 +34,15 @@ class Prediction(TypedDict):
     score: float
 
 
+class Outputs(NamedTuple):
+    """What a network says of some pictures, a row each."""
+
+    scores: NDArray[np.float32]
+    """Probabilities, (N, classes): softmax of each test view, then their mean."""
+    logits: NDArray[np.float32]
+    """Before the softmax, (N, classes): the mean over the test views."""
+
+
 class Classifier:
     """A trained network with all it needs to answer. Float32 unless `amp` is asked for."""
 
@@ -39,7 +51,9 @@ class Classifier:
         self.precision = machine.choose_precision(self.device, amp)
         self.network = network.on(self.device)
         self.network.eval()
-        self._ready = ready(self.network, self.precision)
+        made = ready(self.network, self.precision)
+        self._answering = self.network if made is None else made
+        self._autocast = self.precision if made is None else "float32"
         self.card = card
 
     @property
@@ -62,10 +76,31 @@ class Classifier:
     def scores(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """Class probabilities, float32 (len(pictures), classes)."""
         chunks = [
-            self._fitted_scores([self.card.preprocess.fit(_pixels(picture)) for picture in pictures[at : at + CHUNK]])
+            self.answer([self.fit(picture) for picture in pictures[at : at + CHUNK]]).scores
             for at in range(0, len(pictures), CHUNK)
         ]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *chunks])
+
+    def fit(self, picture: Picture, *, max_pixels: int = images.MAX_PIXELS) -> NDArray[np.uint8]:
+        """A picture as the network's evaluation view takes it, uint8 (S, S, C).
+
+        Errors: DataError for one that cannot be read.
+        """
+        return self.card.preprocess.fit(_pixels(picture, max_pixels))
+
+    def answer(self, fitted: Sequence[NDArray[np.uint8]]) -> Outputs:
+        """What the network says of pictures that `fit` has prepared, all in one batch."""
+        if not fitted:
+            nothing = np.zeros((0, len(self.classes)), np.float32)
+            return Outputs(nothing, nothing)
+        batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
+        with torch.inference_mode(), machine.autocast(self.device, self._autocast):
+            return _outputs(logits_of_views(self._answering, self.card.preprocess, batch))
+
+    def answer_prepared(self, batch: NDArray[np.float32]) -> Outputs:
+        """What the network says of its own input: one view, scale and mean taken out, float32 (N, C, size, size)."""
+        with torch.inference_mode(), machine.autocast(self.device, self._autocast):
+            return _outputs([self._answering(torch.from_numpy(batch).to(self.device)).float()])
 
     def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
         """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""
@@ -80,37 +115,34 @@ class Classifier:
     def stream(
         self, paths: Iterable[Path], topk: int = 5, batch_size: int = CHUNK
     ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
-        """Answers for any number of files, in their order; an unreadable one gives its error instead."""
-        waiting: list[tuple[Path, NDArray[np.uint8] | DataError]] = []
-        for path in paths:
-            try:
-                waiting.append((path, self.card.preprocess.fit(images.read(path))))
-            except DataError as error:
-                waiting.append((path, error))
-            if len(waiting) == batch_size:
-                yield from self._answered(waiting, topk)
-                waiting = []
-        yield from self._answered(waiting, topk)
+        """Answers for any number of files, in their order; an unreadable one gives its error instead.
+
+        While the network answers one batch, threads decode the next.
+        """
+        remaining = iter(paths)
+        with images.without_warnings(), ThreadPoolExecutor() as threads:
+
+            def decoding() -> list[tuple[Path, Future[NDArray[np.uint8] | DataError]]]:
+                return [(path, threads.submit(self._fitted, path)) for path in itertools.islice(remaining, batch_size)]
+
+            following = decoding()
+            while following:
+                waiting, following = following, decoding()
+                yield from self._answered([(path, decoded.result()) for path, decoded in waiting], topk)
+
+    def _fitted(self, path: Path) -> NDArray[np.uint8] | DataError:
+        try:
+            return self.fit(path)
+        except DataError as error:
+            return error
 
     def _answered(
         self, waiting: list[tuple[Path, NDArray[np.uint8] | DataError]], topk: int
     ) -> Iterator[tuple[Path, list[Prediction] | DataError]]:
         good = [stored for _, stored in waiting if not isinstance(stored, DataError)]
-        answered = iter(self.top(self._fitted_scores(good), topk))
+        answered = iter(self.top(self.answer(good).scores, topk))
         for path, stored in waiting:
             yield path, stored if isinstance(stored, DataError) else next(answered)
-
-    def _fitted_scores(self, fitted: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        if not fitted:
-            return np.zeros((0, len(self.classes)), np.float32)
-        batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
-        with torch.inference_mode():
-            if self._ready is not None:
-                answer = probabilities(self._ready, self.card.preprocess, batch)
-            else:
-                with machine.autocast(self.device, self.precision):
-                    answer = probabilities(self.network, self.card.preprocess, batch)
-        return cast(NDArray[np.float32], answer.cpu().numpy())
 
 
 def load(
@@ -144,9 +176,14 @@ def load(
     return Classifier(network, card, device=device, amp=amp)
 
 
-def _pixels(picture: Picture) -> NDArray[np.uint8]:
+def _outputs(logits: list[Tensor]) -> Outputs:
+    mean = logits[0] if len(logits) == 1 else torch.stack(logits).mean(dim=0)
+    return Outputs(mean_over_views(logits).cpu().numpy(), mean.cpu().numpy())
+
+
+def _pixels(picture: Picture, max_pixels: int) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise DataError(f"pixels must be uint8 of shape (H, W, 3), not {picture.dtype} {picture.shape}")
         return picture
-    return images.read(Path(picture) if isinstance(picture, str) else picture)
+    return images.read(Path(picture) if isinstance(picture, str) else picture, max_pixels=max_pixels)

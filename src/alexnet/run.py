@@ -47,7 +47,8 @@ PICTURES = {
 _ENDING = ("stopped.json", "metrics.json", "vitals.json", "predictions.csv", *PICTURES.values())
 _FILES = (
     *("args.yaml", "env.json", "summary.txt", "labels.txt", "split.csv", "train.log", "thumbnails.npz"),
-    *("results.csv", "checkpoint.pt", "weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
+    *("results.csv", "training.json", "checkpoint.pt"),
+    *("weights/best.safetensors", "weights/last.safetensors", "weights/config.json"),
     *_ENDING,
 )
 
@@ -183,6 +184,11 @@ class Run:
     def checkpoint(self) -> Path:
         """What a training goes on from."""
         return self.path / "checkpoint.pt"
+
+    @property
+    def presence_file(self) -> Path:
+        """Locked by the process that trains here just now; see `presence`."""
+        return self.path / "training.json"
 
     @property
     def pictures(self) -> dict[str, Path]:

@@ -1,7 +1,7 @@
 """What can go wrong, row by row, and what is promised then. Tests claim rows with `@pytest.mark.fault("A1")`.
 
 Groups: A pictures and data sets, B the decoded store, C training, checkpoints and going on, D many processes,
-E server and export.
+E the server and exported networks.
 A row counts when a test brings the fault about for real and sees that nothing was lost.
 """
 
@@ -12,7 +12,7 @@ GROUPS = {
     "B": "The decoded store",
     "C": "Training, checkpoints, going on",
     "D": "Many processes",
-    "E": "Server and export",
+    "E": "The server and exported networks",
 }
 
 
@@ -125,9 +125,43 @@ MATRIX = {
     "D6": Fault("a taken port, no rendezvous, wrong numbers", "one line, in a minute"),
     "D7": Fault("two processes against one", "the same gradients and counts", blocks=True),
     # ---- E ---------------------------------------------------------------------------------------------------
+    "E1": Fault(
+        "no picture, an empty body, cut files, a bomb", "400 or 422, one line, little memory; it lives on", blocks=True
+    ),
+    "E2": Fault(
+        "bodies over the limit, without or with a lying length",
+        "413 or 400, no more is read, memory stays",
+        blocks=True,
+    ),
+    "E3": Fault("forms of very many parts, huge headers, wrong boundaries", "400 or 413 at once", blocks=True),
+    "E4": Fault("clients that send or read slowly, heads without end", "cut off; others do not notice", blocks=True),
+    "E5": Fault(
+        "ten times more requests than can be answered",
+        "429 with Retry-After, a bounded queue, no work wasted",
+        blocks=True,
+    ),
+    "E6": Fault("a deadline that passes in the queue or in the network", "504 then, not after the batch"),
+    "E7": Fault("a client that leaves while it waits", "out of the queue; nothing is left of it"),
+    "E8": Fault("a bad picture among good ones", "it fails alone", blocks=True),
+    "E9": Fault("SIGTERM under load", "not ready first, all open requests answered, exit 0", blocks=True),
+    "E10": Fault(
+        "a model that is missing, damaged, or replaced while it serves", "exit 4 before it listens; no change"
+    ),
+    "E11": Fault(
+        "no token, a wrong one, one in the query", "401; compared in constant time, never logged", blocks=True
+    ),
+    "E12": Fault("paths that lead elsewhere, other hosts' names", "404, 405 or 400", blocks=True),
+    "E13": Fault("wrong requests of the Open Inference Protocol", '400 and {"error"}; the id comes back on success'),
+    "E14": Fault("HTML in names of files and classes", "shown as text"),
+    "E15": Fault("very many requests, many of them bad or broken off", "memory and descriptors stay"),
+    "E16": Fault("metrics and hostile labels", "valid text, no more series"),
+    "E17": Fault(
+        "the network's thread dies or is stuck", "not live, replaced; no old answer is given out", blocks=True
+    ),
     "E18": Fault(
         "an exported model: batches of 1, 7, 64; 8 bits; dropout; a damaged file",
         "answers as ours within 1e-4, int8 within half a point, or it is not kept; damage is exit 4",
         blocks=True,
     ),
+    "E19": Fault("one picture through every way to an answer", "the same classes, scores within 1e-4"),
 }

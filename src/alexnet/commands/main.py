@@ -22,6 +22,8 @@ VERBS = {
     "val": "Judge a run on its validation, test or training part, or on other pictures.",
     "predict": "Name what is on pictures: files, folders, patterns.",
     "export": "Write a network for other programs: ONNX, torch.export, Triton.",
+    "serve": "Answer over HTTP: a page, plain HTTP, Hugging Face's format, the Open Inference Protocol.",
+    "watch": "Show a training in the browser, while it runs or afterwards.",
     "doctor": "Say what is wrong with a run, and mend what can be mended.",
     "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
     "lr-find": "Find a learning rate: a sweep, its picture, one number.",

@@ -45,9 +45,14 @@ save_csv = click.option("--save-csv", type=click.Path(path_type=Path), help="Wri
 exist_ok = click.option("--exist-ok", is_flag=True, help="Write into an existing folder.")
 
 
-def display(quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Display:
-    """Where a verb speaks: standard output, or standard error when that is kept for JSON."""
-    return Display(sys.stderr if as_json else sys.stdout, quiet=quiet, verbose=verbose)
+def display(quiet: bool = False, verbose: bool = False, as_json: bool = False, live: bool = False) -> Display:
+    """Where a verb speaks: standard output, or standard error when that is kept for JSON. `live`: see `serve.live`."""
+    stream = sys.stderr if as_json else sys.stdout
+    if not live:
+        return Display(stream, quiet=quiet, verbose=verbose)
+    from alexnet.serve.live import LiveDisplay
+
+    return LiveDisplay(stream, quiet=quiet, verbose=verbose)
 
 
 def print_json(values: Any) -> None:  # noqa: ANN401 (anything that JSON can say)

@@ -52,6 +52,7 @@ from alexnet.errors import UsageError
 @click.option("--project", type=click.Path(path_type=Path), help="Folder of the run [runs/train].")
 @click.option("--name", help="Name of the run [exp, exp2, ...].")
 @click.option("--exist-ok", is_flag=True, default=None, help="Write into an existing run.")
+@click.option("--live", is_flag=True, help="Open a page that shows the training while it runs; see 'alexnet watch'.")
 @options.as_json
 @options.quiet
 @options.verbose
@@ -59,6 +60,7 @@ def command(
     data: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    live: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -75,7 +77,7 @@ def command(
     from alexnet import cross_validation, resumption
     from alexnet.training.world import World
 
-    display = options.display(quiet, verbose, as_json)
+    display = options.display(quiet, verbose, as_json, live)
     asked = options.said({"data": data, **given})
     if given["resume"] is not None:
         if config is not None or assignments:

@@ -58,7 +58,7 @@ FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM",
 """What a file may hold, whatever its name: Pillow knows more, some of which start other programs (EPS)."""
 
 TRUNCATED = "truncated: the file ends before its picture does"
-_TOO_LARGE = f"more than the {MAX_PIXELS:,} pixels allowed; shrink the picture"
+_TOO_LARGE = "more than the {:,} pixels allowed; shrink the picture"
 _UNREADABLE = (
     UnidentifiedImageError,
     Image.DecompressionBombError,
@@ -101,12 +101,12 @@ class Picture:
     """Whether this is the first of several frames or pages."""
 
 
-def read(source: Path | bytes, name: str | None = None) -> NDArray[np.uint8]:
-    """The picture in a file or in bytes, uint8 (H, W, 3), RGB.
+def read(source: Path | bytes, name: str | None = None, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """The picture in a file or in bytes, uint8 (H, W, 3), RGB; one with more than `max_pixels` is not decoded.
 
     Errors: UnreadableError (a DataError) naming the picture and what is wrong with it.
     """
-    return _opened(source, name, _pixels)
+    return _opened(source, name, _pixels, max_pixels)
 
 
 def examine(source: Path | bytes, name: str | None = None) -> Picture:
@@ -153,23 +153,23 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image], T]) -> T:
+def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image], T], max_pixels: int = MAX_PIXELS) -> T:
     shown = printable(name or (str(source) if isinstance(source, Path) else "picture"))
     try:
         with without_warnings():
             if not isinstance(source, Path):
-                return _decoded(io.BytesIO(source), shown, use)
+                return _decoded(io.BytesIO(source), shown, use, max_pixels)
             if not stat.S_ISREG(source.stat().st_mode):
                 raise UnreadableError(shown, "not a regular file")
             with source.open("rb") as file:
-                return _decoded(file, shown, use)
+                return _decoded(file, shown, use, max_pixels)
     except _UNREADABLE as error:
-        raise UnreadableError(shown, _reason(error)) from error
+        raise UnreadableError(shown, _reason(error, max_pixels)) from error
 
 
-def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T]) -> T:
+def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T], max_pixels: int) -> T:
     try:
-        image = _header(file, shown)
+        image = _header(file, shown, max_pixels)
     except UnidentifiedImageError as error:
         file.seek(0)
         raise UnreadableError(shown, signatures.in_words(file.read(signatures.LENGTH))) from error
@@ -179,19 +179,19 @@ def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T]) -> T:
         if not _truncated_too or image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
             raise
         file.seek(0)
-        rest = _header(io.BytesIO(file.read() + _END_OF_JPEG), shown)
+        rest = _header(io.BytesIO(file.read() + _END_OF_JPEG), shown, max_pixels)
         seen = np.asarray(rest.convert("RGB"))
         if (seen == seen[0, 0]).all():
             raise  # nothing but the grey that was put in
         return use(rest)
 
 
-def _header(file: IO[bytes], shown: str) -> Image.Image:
+def _header(file: IO[bytes], shown: str, max_pixels: int) -> Image.Image:
     """The picture before it is decoded, unless it would be too large."""
     Image.init()
     image: Image.Image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableError(shown, _TOO_LARGE, f"{image.width}×{image.height}")
+    if image.width * image.height > max_pixels:
+        raise UnreadableError(shown, _TOO_LARGE.format(max_pixels), f"{image.width}×{image.height}")
     return image
 
 
@@ -241,9 +241,9 @@ def _from_grey(values: NDArray[np.float64]) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, max_pixels: int) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        return _TOO_LARGE
+        return _TOO_LARGE.format(max_pixels)
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, OSError) and error.strerror:

@@ -207,7 +207,17 @@ def probabilities(network: nn.Module, preprocess: Preprocess, stored: Tensor) ->
 
     Softmax of the logits of each test view, then the mean over the views: the one way to an answer.
     """
-    answers = [network(view).float().softmax(dim=1) for view in preprocess.test_views(stored)]
+    return mean_over_views(logits_of_views(network, preprocess, stored))
+
+
+def logits_of_views(network: nn.Module, preprocess: Preprocess, stored: Tensor) -> list[Tensor]:
+    """The logits of each test view, float32 (N, classes), of stored pictures, uint8 (N, C, S, S)."""
+    return [network(view).float() for view in preprocess.test_views(stored)]
+
+
+def mean_over_views(logits: list[Tensor]) -> Tensor:
+    """Softmax of the logits of each test view, then the mean over the views."""
+    answers = [view.softmax(dim=1) for view in logits]
     return answers[0] if len(answers) == 1 else torch.stack(answers).mean(dim=0)
 
 
