@@ -3,13 +3,15 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet import device as machine
 from alexnet.data import images
@@ -51,10 +53,12 @@ class Classifier:
         self.precision = machine.choose_precision(self.device, amp)
         self.network = network.on(self.device)
         self.network.eval()
-        made = ready(self.network, self.precision)
-        self._answering = self.network if made is None else made
-        self._autocast = self.precision if made is None else "float32"
         self.card = card
+
+    @cached_property
+    def answering(self) -> nn.Module:
+        """What gives the logits: the network, made ready where there is a way (see `models.ready`)."""
+        return ready(self.network, self.precision) or self.network
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -94,13 +98,19 @@ class Classifier:
             nothing = np.zeros((0, len(self.classes)), np.float32)
             return Outputs(nothing, nothing)
         batch = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).to(self.device)
-        with torch.inference_mode(), machine.autocast(self.device, self._autocast):
-            return _outputs(logits_of_views(self._answering, self.card.preprocess, batch))
+        with self._at_its_precision():
+            return _outputs(logits_of_views(self.answering, self.card.preprocess, batch))
 
     def answer_prepared(self, batch: NDArray[np.float32]) -> Outputs:
         """What the network says of its own input: one view, scale and mean taken out, float32 (N, C, size, size)."""
-        with torch.inference_mode(), machine.autocast(self.device, self._autocast):
-            return _outputs([self._answering(torch.from_numpy(batch).to(self.device)).float()])
+        with self._at_its_precision():
+            return _outputs([self.answering(torch.from_numpy(batch).to(self.device)).float()])
+
+    @contextmanager
+    def _at_its_precision(self) -> Iterator[None]:
+        by_itself = self.answering is not self.network  # what was made ready casts what it is given
+        with torch.inference_mode(), machine.autocast(self.device, "float32" if by_itself else self.precision):
+            yield
 
     def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
         """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""

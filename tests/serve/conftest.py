@@ -190,7 +190,7 @@ class Hook:
         self.deadly: dict[float, BaseException] = {}
         """What is raised for pictures whose brightest value, before scaling, is the key."""
         self._preprocess = classifier.card.preprocess
-        classifier.network.register_forward_pre_hook(self)
+        classifier.answering.register_forward_pre_hook(self)
 
     def __call__(self, network: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         self.entered += 1
