@@ -63,7 +63,7 @@ class Card {
     this.heats = new Map();
     this.image = el("img", { alt: `The picture ${file.name}` });
     this.heat = el("img", { class: "heat", alt: "", hidden: true });
-    this.strength = el("input", { type: "range", min: 0, max: 100, value: 70 });
+    this.strength = el("input", { type: "range", min: 0, max: 100, value: 85 });
     this.strength.addEventListener("input", () => this.lay());
     this.slider = el("label", { class: "slider", hidden: true }, el("span", {}, "Heat map"), this.strength);
     this.title = el("h2", {}, "…");
