@@ -12,6 +12,7 @@ let note = "Choose a class to see where the network looked for it.";
 
 export function start(network) {
   if (network.temperature) note += ` The probabilities are calibrated (temperature ${network.temperature.toFixed(2)}).`;
+  byId("camera").parentElement.hidden = !navigator.maxTouchPoints; // a desk has no camera to hold
   for (const id of ["choose", "camera"]) {
     byId(id).addEventListener("change", (event) => {
       take(event.target.files);
