@@ -1,5 +1,6 @@
 """/openapi.json against the server, by schemathesis: no 5xx, and nothing that the schema does not say."""
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import schemathesis
     from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis.errors import Unsatisfiable
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks
 
@@ -46,7 +48,8 @@ def test_generated_requests_find_nothing(server_of_colours: Process) -> None:
             def ask(case: Any) -> None:
                 case.call_and_validate(checks=CHECKS)
 
-            ask()
+            with contextlib.suppress(Unsatisfiable):  # without parameters there is no invalid request
+                ask()
 
 
 def test_the_schema_is_valid(server_of_colours: Process) -> None:

@@ -86,7 +86,7 @@ def test_heat_has_the_proportions_of_the_picture(page: InThread) -> None:
 def test_activations_are_those_of_each_convolution(page: InThread) -> None:
     answer = page.post("/inside/activations", picture("green"))
     assert answer.status == 200
-    assert answer.json["box"] == {"left": 0, "top": 0, "width": 1, "height": 1}
+    assert answer.json["box"] == {"left": 0.0625, "top": 0.0625, "width": 0.875, "height": 0.875}
     layers = answer.json["layers"]
     assert [layer["name"] for layer in layers] == ["conv1", "conv2"]
     for layer in layers:

@@ -7,6 +7,7 @@ machine and other pages of the browser do not have it.
 import asyncio
 import contextlib
 import hmac
+import json
 import os
 import secrets
 import threading
@@ -68,7 +69,7 @@ class Answers:
             {"label": label, "predicted": said["label"], "score": said["score"], "right": said["label"] == label}
             for label, said in zip(labels, best, strict=True)
         ]
-        return JSONResponse(plain({"epoch": classifier.card.measured.get("epoch"), "captions": captions})).body.decode()
+        return json.dumps(plain({"epoch": classifier.card.measured.get("epoch"), "captions": captions}))
 
 
 class Clock:

@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -43,7 +44,7 @@ def heat(values: NDArray[np.float32], box: Box, width: int, height: int) -> byte
 def sheet(maps: NDArray[np.float32], columns: int) -> bytes:
     """Maps (N, height, width) in rows of `columns`, grey, each from 0 (black) to its own highest value (white)."""
     highest = maps.max(axis=(1, 2), keepdims=True)
-    scaled = np.clip(maps, 0, None) / np.where(highest > 0, highest, 1)
+    scaled = np.clip(maps, 0, None) / np.where(highest > 0, highest, np.float32(1))
     return png((_in_rows(scaled, columns) * 255).round().astype(np.uint8))
 
 
@@ -76,7 +77,7 @@ def _fading(length: int, share: float) -> NDArray[np.float64]:
     return np.minimum(1, from_end / (FADE * length))
 
 
-def _in_rows(maps: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+def _in_rows(maps: NDArray[np.floating[Any]], columns: int) -> NDArray[np.float32]:
     count, height, width = maps.shape
     rows = math.ceil(count / columns)
     grid = np.zeros((rows * columns, height, width), np.float32)

@@ -109,12 +109,13 @@ def _galleries(run: Run) -> dict[str, Any]:
     if not run.thumbnails_file.is_file():
         return {}
     arrays = run.thumbnails
+    judged = (run.path / "predictions.csv").is_file()  # no more, where a finished training goes on
     found: dict[str, Any] = {}
     for name, labels in GALLERIES.items():
-        if name not in arrays or not len(arrays[name]):
+        if name not in arrays or not len(arrays[name]) or not (labels or judged):
             continue
         if labels:
-            captions = [{"label": str(label)} for label in arrays[labels]]
+            captions: list[dict[str, Any]] = [{"label": str(label)} for label in arrays[labels]]
         else:
             table = run.predictions
             captions = [

@@ -12,6 +12,7 @@ let note = "Choose a class to see where the network looked for it.";
 
 export function start(network) {
   if (network.temperature) note += ` The probabilities are calibrated (temperature ${network.temperature.toFixed(2)}).`;
+  byId("camera").parentElement.hidden = !navigator.maxTouchPoints; // a desk has no camera to hold
   for (const id of ["choose", "camera"]) {
     byId(id).addEventListener("change", (event) => {
       take(event.target.files);
@@ -63,7 +64,7 @@ class Card {
     this.heats = new Map();
     this.image = el("img", { alt: `The picture ${file.name}` });
     this.heat = el("img", { class: "heat", alt: "", hidden: true });
-    this.strength = el("input", { type: "range", min: 0, max: 100, value: 70 });
+    this.strength = el("input", { type: "range", min: 0, max: 100, value: 85 });
     this.strength.addEventListener("input", () => this.lay());
     this.slider = el("label", { class: "slider", hidden: true }, el("span", {}, "Heat map"), this.strength);
     this.title = el("h2", {}, "…");

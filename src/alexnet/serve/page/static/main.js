@@ -5,7 +5,10 @@ import { start as startClassifying } from "./classify.js";
 import { byId, PARTS, percent } from "./dom.js";
 import { start as startReport } from "./report.js";
 
-const about = await askJson("/page/about");
+const about = await askJson("/page/about").catch((error) => {
+  byId("subtitle").textContent = error.message;
+  throw error;
+});
 const { network, run } = about;
 document.title = run ? `${run} · alexnet` : "alexnet";
 byId("subtitle").textContent = network ? introduction(network) : `watching ${run}`;
