@@ -2,7 +2,7 @@
 
 `pixels.npy` is uint8 (N, S, S, C). `index.json` says what else is to be known: the format, the shape, the pictures
 that could not be read, the digest of the header and of every block of pictures in `pixels.npy`, and behind all this
-the digest of what it says itself.
+the digest of what it says itself. While a store is built, `done.json` stands in the index's place.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from alexnet import durable
 from alexnet.errors import DataError
 
-FORMAT = 3
-PIXELS, INDEX = "pixels.npy", "index.json"
+FORMAT = 4
+PIXELS, INDEX, DONE = "pixels.npy", "index.json", "done.json"
 BLOCK = 1 << 24  # bytes, or one picture if that is larger, whose digest is taken together
 READ_WHOLE = 1 << 30  # bytes up to which all pixels are checked whenever a store is opened: about a second
 
@@ -78,6 +78,25 @@ def seal(folder: Path, shape: Shape, bad: Mapping[int, str]) -> None:
         "blocks": _digests(file, start, math.prod(shape[1:]), _blocks(shape, rows)),
     }
     durable.write_text(folder / INDEX, _sealed(said))
+
+
+def note(folder: Path, done: int, bad: Mapping[int, str]) -> None:
+    """Write down that the first `done` pictures are decoded and flushed, so that another process may go on."""
+    said = {"done": done, "bad": {str(number): reason for number, reason in bad.items()}}
+    durable.write_text(folder / DONE, _sealed(said))
+
+
+def noted(folder: Path, shape: Shape) -> tuple[int, dict[int, str]]:
+    """How many pictures of an unfinished store are decoded, and what is wrong with some; 0 if anything is doubtful."""
+    try:
+        text = (folder / DONE).read_text(encoding="utf-8")
+        said: dict[str, Any] = json.loads(text)
+        pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+        if text != _sealed(said) or pixels.shape != shape or pixels.dtype != np.uint8:
+            return 0, {}
+        return said["done"], {int(number): reason for number, reason in said["bad"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError):
+        return 0, {}
 
 
 def load(folder: Path) -> tuple[NDArray[np.uint8], dict[int, str]]:
