@@ -21,15 +21,23 @@ from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
 CHUNK = 32  # pictures a thread takes at a time
-NOTED = 2.0  # seconds of decoding that a killed build may lose
+NOTED = 0.5  # seconds of decoding that a killed build may lose
 
 Item = tuple[int, str, Content]
 """A picture's number, name and content."""
 Result = TypeVar("Result")
 
 
-def decode(source: Source, preprocess: Preprocess, folder: Path, display: Display, workers: int) -> dict[int, str]:
-    """Fill `folder`'s pixels, uint8 (N, S, S, C); returns the unreadable pictures and what is wrong with them.
+def decode(
+    source: Source,
+    preprocess: Preprocess,
+    folder: Path,
+    display: Display,
+    workers: int,
+    roughly: NDArray[np.bool_],
+) -> dict[int, str]:
+    """Fill `folder`'s pixels, uint8 (N, S, S, C); returns the unreadable pictures and what is wrong with them. JPEGs
+    that may be decoded at a fraction of their size are marked in `roughly`, bool (N,).
 
     Decoding and resizing leave Python's lock. The space is reserved first: a full disk is an error at the start, and
     not a signal on the way. What a killed process has noted as done is kept.
@@ -46,10 +54,14 @@ def decode(source: Source, preprocess: Preprocess, folder: Path, display: Displa
         pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         _reserve(file, display)
     items = itertools.islice(zip(itertools.count(), source.names, source.contents(), strict=False), count, None)
+
+    def work(chunk: list[Item]) -> tuple[int, dict[int, str]]:
+        return _decode_chunk(chunk, preprocess, pixels, roughly)
+
     last = time.monotonic()
     with images.without_warnings(), display.bar(f"decoding {source.name}", len(source)) as bar:
         bar.advance(count)
-        for looked, faults in by_threads(items, lambda chunk: _decode_chunk(chunk, preprocess, pixels), workers):
+        for looked, faults in by_threads(items, work, workers):
             count += looked
             bad.update(faults)
             bar.advance(looked)
@@ -75,7 +87,9 @@ def _reserve(file: Path, display: Display) -> None:
             display.detail(f"{file}: this disk cannot reserve space ({error.strerror})")
 
 
-def _decode_chunk(chunk: list[Item], preprocess: Preprocess, pixels: NDArray[np.uint8]) -> tuple[int, dict[int, str]]:
+def _decode_chunk(
+    chunk: list[Item], preprocess: Preprocess, pixels: NDArray[np.uint8], roughly: NDArray[np.bool_]
+) -> tuple[int, dict[int, str]]:
     """Decode and fit some pictures into their rows."""
     bad: dict[int, str] = {}
     decoded: dict[int, NDArray[np.uint8]] = {}
@@ -83,8 +97,9 @@ def _decode_chunk(chunk: list[Item], preprocess: Preprocess, pixels: NDArray[np.
         if isinstance(content, np.ndarray):
             decoded[number] = content
             continue
+        least = preprocess.resize_to if roughly[number] else None
         try:
-            pixels[number] = preprocess.fit(images.read(content, name))
+            pixels[number] = preprocess.fit(images.read(content, name, least=least))
         except DataError as error:
             bad[number] = str(error)
     if decoded:  # arrays of one source have one size: fitted together

@@ -30,7 +30,13 @@ def decode(file: IO[bytes], image: Image.Image, least: int | None = None) -> NDA
     file.seek(0)
     try:
         decoded = simplejpeg.decode_jpeg(
-            file.read(LARGEST), "RGB", min_height=height, min_width=width, min_factor=factor, buffer=pixels
+            file.read(LARGEST),
+            "RGB",
+            fastdct=factor > 1,
+            min_height=height,
+            min_width=width,
+            min_factor=factor,
+            buffer=pixels,
         )
     except ValueError:
         return None

@@ -13,6 +13,7 @@ import platform
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +59,13 @@ def open_or_build(
     *,
     workers: int | None = None,
     accept_truncated: bool = False,
+    approximate: NDArray[np.int64] | None = None,
 ) -> Store:
     """The store of `source` as `preprocess` wants it, built below `cache` unless it is there and whole.
 
     Of several processes one builds and the others wait for it. With `accept_truncated`, pictures that are cut short
-    are kept, which makes another store.
+    are kept; large JPEGs among the pictures named by `approximate` are decoded at a fraction of their size. Both make
+    other stores.
 
     Errors: ResourceError when the disk is full or cannot be written (nothing half-built stays); DataError for a store
     of another format under this name, or a source that changes while it is read.
@@ -70,6 +73,10 @@ def open_or_build(
     parts = [str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)]
     if accept_truncated:
         parts.append("accept truncated")
+    roughly = np.zeros(len(source), bool)
+    if approximate is not None:
+        roughly[approximate] = True
+        parts.append(f"approximate {durable.digest(np.packbits(roughly).tobytes())}")
     folder = cache / durable.digest(*parts)
     shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
     store = None
@@ -84,7 +91,15 @@ def open_or_build(
             store = _open_or_tell(folder, shape, display)
             if store is None:
                 unfinished = _swept(folder, shape, alone=alone)
-                store = _build(folder, unfinished, shape, source, preprocess, display, workers or os.cpu_count() or 1)
+                threads = workers or os.cpu_count() or 1
+                store = _build(
+                    folder,
+                    unfinished,
+                    shape,
+                    display,
+                    lambda inside: decode(source, preprocess, inside, display, threads, roughly),
+                    source,
+                )
     _tell_if_larger_than_memory(store, display)
     return store
 
@@ -115,12 +130,12 @@ def _build(
     folder: Path,
     unfinished: Path | None,
     shape: Shape,
-    source: Source,
-    preprocess: Preprocess,
     display: Display,
-    workers: int,
+    fill: Callable[[Path], dict[int, str]],
+    source: Source,
 ) -> Store:
-    """Build in a folder beside, the `unfinished` one that a killed process has left if there is one."""
+    """Build in a folder beside, the `unfinished` one that a killed process has left if there is one. `fill` decodes
+    the pictures of `source` into it."""
     fresh = unfinished is None
     if unfinished is None:
         unfinished = folder.parent / f"{_prefix(folder)}{secrets.token_hex(4)}"
@@ -131,7 +146,7 @@ def _build(
     try:
         if fresh:
             _tell_need(folder, shape, display)
-        bad = decode(source, preprocess, unfinished, display, workers)
+        bad = fill(unfinished)
         if source.rescan is not None and source.rescan() != source.digest:
             display.say(f"pictures of {source.name} changed while they were read: they are decoded anew the next time")
             changed = Store(np.load(unfinished / PIXELS, mmap_mode="r"), bad)
@@ -146,7 +161,7 @@ def _build(
             raise durable.translated(error, folder) from error
         raise
     try:
-        return Store(*store_files.load(folder))
+        return Store(*store_files.load(folder, sealed_now=True))
     except DamagedError as error:
         raise DataError(
             f"the store {folder} was damaged while it was made ({error}): delete it and try again"

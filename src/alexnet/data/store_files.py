@@ -99,17 +99,19 @@ def noted(folder: Path, shape: Shape) -> tuple[int, dict[int, str]]:
         return 0, {}
 
 
-def load(folder: Path) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def load(folder: Path, *, sealed_now: bool = False) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """Pixels, memory-mapped, and what is wrong with each unreadable picture.
 
     Length and header are always checked, pixels up to `READ_WHOLE` bytes; of larger ones the blocks that have holes,
-    which is what a crash leaves.
+    which is what a crash leaves; of a store that was `sealed_now`, whose digests are of what can be read, none.
 
     Errors: DamagedError; DataError for a whole store of another format.
     """
     index = read_index(folder)
     file = folder / PIXELS
-    numbers = range(len(index.blocks)) if index.length <= READ_WHOLE else _with_holes(file, index)
+    numbers: Sequence[int] = range(0)
+    if not sealed_now:
+        numbers = range(len(index.blocks)) if index.length <= READ_WHOLE else _with_holes(file, index)
     damaged = _damaged(file, index, numbers)
     if damaged:
         raise DamagedError(f"{PIXELS}, pictures {damaged[0].start} to {damaged[-1].stop - 1}")
