@@ -1,6 +1,7 @@
 """Dataset: a source, decoded and divided, and how its pictures are prepared for the network."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +78,20 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
         channels=variant.input[0] if trained is None else trained.channels,
         views=recipe.views,
     )
-    decoded = decode(source, preprocess, options, display)
     fold = None if options.fold is None or options.folds is None else (options.fold, options.folds)
-    parts = split.assign(source, decoded.usable, validate_on=recipe.validate_on, val_split=recipe.val_split, fold=fold)
+    divided = partial(split.assign, source, validate_on=recipe.validate_on, val_split=recipe.val_split, fold=fold)
+    if options.fast_jpeg:
+        display.say(
+            f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half "
+            "or less, validation and test pictures in full"
+        )
+        parts = divided(np.arange(len(source)))
+        decoded = decode(source, preprocess, options, display, parts.train)
+        if decoded.bad:  # without them the parts are others
+            decoded = decode(source, preprocess, options, Display(quiet=True), divided(decoded.usable).train)
+    else:
+        decoded = decode(source, preprocess, options, display)
+    parts = divided(decoded.usable)
     _report_missing_classes(source, parts, display)
     if trained is not None:
         preprocess = replace(preprocess, mean=trained.mean, std=trained.std)
@@ -101,8 +113,10 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
         raise DataError(
             f"the classes of {source.name} are no longer those of {run.path}: judge other pictures with --data"
         )
-    decoded = decode(source, card.preprocess, options, display)
     number = {name: index for index, name in enumerate(source.names)}
+    trained = [number[row["path"]] for row in run.split if row["split"] == "train" and row["path"] in number]
+    train = np.array(trained, dtype=np.int64) if options.fast_jpeg else None
+    decoded = decode(source, card.preprocess, options, display, train)
     usable = set(decoded.usable.tolist())
     parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
     for row in run.split:
@@ -115,12 +129,19 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
             if part not in parts or index in parts[part]:
                 raise DataError(f"{run.path / 'split.csv'} is damaged: {row['path']} is in {row['split']!r}, or twice")
             parts[part][index] = None
-    train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
-    return Dataset(source, decoded, Split(train, val, test, "split.csv"), card.preprocess)
+    of_train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
+    return Dataset(source, decoded, Split(of_train, val, test, "split.csv"), card.preprocess)
 
 
-def decode(source: Source, preprocess: Preprocess, options: Options, display: Display) -> Store:
-    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many."""
+def decode(
+    source: Source,
+    preprocess: Preprocess,
+    options: Options,
+    display: Display,
+    approximate: NDArray[np.int64] | None = None,
+) -> Store:
+    """The pictures of `source` as stored squares, those named by `approximate` roughly if they are large JPEGs;
+    unreadable ones are named, and refused if too many."""
     decoded = store.open_or_build(
         source,
         preprocess,
@@ -128,6 +149,7 @@ def decode(source: Source, preprocess: Preprocess, options: Options, display: Di
         display,
         workers=options.workers,
         accept_truncated=options.accept_truncated,
+        approximate=approximate,
     )
     _report_bad_files(source, decoded, options, display)
     return decoded

@@ -51,6 +51,8 @@ class Options(BaseModel):
     """Tolerate none."""
     accept_truncated: bool = False
     """Read a JPEG that is cut short all the same, grey where it is missing (see `data.images`)."""
+    fast_jpeg: bool = False
+    """Decode large JPEGs of the training part at a half, a quarter or an eighth (see `data.jpeg`)."""
     folds: int | None = Field(None, ge=2)
     """Into how many parts the training pictures are divided, each of which is validation once."""
     fold: int | None = Field(None, ge=1)

@@ -37,6 +37,9 @@ protocol = click.option("--protocol", metavar="NAME", help="flowers17: oxford-1,
 workers = click.option("--workers", "-j", type=int, help="Threads that decode pictures.")
 bad_files = click.option("--bad-files", type=int, help="Unreadable pictures tolerated [10, or 1 %].")
 strict = click.option("--strict", is_flag=True, default=None, help="Tolerate no unreadable picture.")
+fast_jpeg = click.option(
+    "--fast-jpeg", is_flag=True, default=None, help="Decode large training JPEGs at a half or less (docs/store.md)."
+)
 accept_truncated = click.option(
     "--accept-truncated", is_flag=True, default=None, help="Read JPEGs that are cut short, grey where they are missing."
 )

@@ -1,9 +1,11 @@
 """The stream of batches: (seed, epoch, step, rank) -> the same batch, always.
 
-Nothing here has a state that moves on: any batch of any epoch can be asked for at any time.
+Nothing here has a state that moves on: any batch of any epoch can be asked for at any time. While one is worked on, a
+thread fetches the next from the store to the device.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +64,23 @@ class Batches:
         """Batches an epoch."""
         return len(self.borders)
 
-    def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch, each picture in exactly one (of all ranks together); from batch `first` on."""
+    def epoch(self, epoch: int = 0, first: int = 0) -> Generator[Batch, None, None]:
+        """The batches of one epoch, each picture in exactly one (of all ranks together); from batch `first` on.
+
+        One is fetched ahead, from the moment the one before it is asked for. Whoever may leave early closes the
+        generator, which ends the thread; an error in the thread is raised where its batch is asked for.
+        """
         order = self.indices
         if self.seed is not None:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        for start, stop in self.borders[first:]:
-            yield self._share(order[start:stop])
+        coming: Future[Batch] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            for start, stop in self.borders[first:]:
+                ready, coming = coming, thread.submit(self._share, order[start:stop])
+                if ready is not None:
+                    yield ready.result()
+            if coming is not None:
+                yield coming.result()
 
     def step_seed(self, epoch: int, step: int) -> int:
         """The seed of everything random inside one step: augmentation, dropout."""

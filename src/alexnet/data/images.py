@@ -24,12 +24,14 @@ from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from alexnet.data import signatures
+from alexnet.data import jpeg, signatures
 from alexnet.errors import DataError, printable
 
 T = TypeVar("T")
+Use = Callable[[Image.Image, IO[bytes]], T]
+"""What is done with an opened picture and its file."""
 
 MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a gigabyte once decoded
 SUFFIXES = frozenset(
@@ -101,17 +103,22 @@ class Picture:
     """Whether this is the first of several frames or pages."""
 
 
-def read(source: Path | bytes, name: str | None = None, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read(
+    source: Path | bytes, name: str | None = None, *, max_pixels: int = MAX_PIXELS, least: int | None = None
+) -> NDArray[np.uint8]:
     """The picture in a file or in bytes, uint8 (H, W, 3), RGB; one with more than `max_pixels` is not decoded.
+
+    With `least`, a JPEG may come out smaller, decoded at a half, a quarter or an eighth, if both its sides keep so
+    many pixels: an approximation for training pictures, see `jpeg.decode`.
 
     Errors: UnreadableError (a DataError) naming the picture and what is wrong with it.
     """
-    return _opened(source, name, _pixels, max_pixels)
+    return _opened(source, name, lambda image, file: _pixels(image, file, least), max_pixels)
 
 
 def examine(source: Path | bytes, name: str | None = None) -> Picture:
     """The same, with what kind of file it is; a little slower. Errors: as `read`."""
-    return _opened(source, name, lambda image: Picture(_pixels(image), _kind(image), _has_frames(image)))
+    return _opened(source, name, lambda image, file: Picture(_pixels(image, file), _kind(image), _has_frames(image)))
 
 
 def named_kind(name: str) -> str | None:
@@ -153,7 +160,7 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image], T], max_pixels: int = MAX_PIXELS) -> T:
+def _opened(source: Path | bytes, name: str | None, use: Use[T], max_pixels: int = MAX_PIXELS) -> T:
     shown = printable(name or (str(source) if isinstance(source, Path) else "picture"))
     try:
         with without_warnings():
@@ -167,23 +174,24 @@ def _opened(source: Path | bytes, name: str | None, use: Callable[[Image.Image],
         raise UnreadableError(shown, _reason(error, max_pixels)) from error
 
 
-def _decoded(file: IO[bytes], shown: str, use: Callable[[Image.Image], T], max_pixels: int) -> T:
+def _decoded(file: IO[bytes], shown: str, use: Use[T], max_pixels: int) -> T:
     try:
         image = _header(file, shown, max_pixels)
     except UnidentifiedImageError as error:
         file.seek(0)
         raise UnreadableError(shown, signatures.in_words(file.read(signatures.LENGTH))) from error
     try:
-        return use(image)
+        return use(image, file)
     except OSError as error:
         if not _truncated_too or image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
             raise
         file.seek(0)
-        rest = _header(io.BytesIO(file.read() + _END_OF_JPEG), shown, max_pixels)
+        ended = io.BytesIO(file.read() + _END_OF_JPEG)
+        rest = _header(ended, shown, max_pixels)
         seen = np.asarray(rest.convert("RGB"))
         if (seen == seen[0, 0]).all():
             raise  # nothing but the grey that was put in
-        return use(rest)
+        return use(rest, ended)
 
 
 def _header(file: IO[bytes], shown: str, max_pixels: int) -> Image.Image:
@@ -195,8 +203,16 @@ def _header(file: IO[bytes], shown: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    image.load()
+def _pixels(image: Image.Image, file: IO[bytes], least: int | None = None) -> NDArray[np.uint8]:
+    pixels = jpeg.decode(file, image, least)
+    if pixels is None:
+        image.load()
+    elif not _is_turned(image):
+        return pixels
+    else:
+        seen = Image.fromarray(pixels)
+        seen.info = image.info
+        image = seen
     return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
 
 
@@ -210,6 +226,13 @@ def _has_frames(image: Image.Image) -> bool:
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # what comes after the first frame is damaged
+        return False
+
+
+def _is_turned(image: Image.Image) -> bool:
+    try:
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    except Exception:
         return False
 
 

@@ -13,6 +13,7 @@ import platform
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from alexnet import durable
 from alexnet.data import images, store_files
 from alexnet.data.decode import decode
 from alexnet.data.sources.base import Source
-from alexnet.data.store_files import FORMAT, PIXELS, DamagedError, Shape, verify
+from alexnet.data.store_files import DONE, FORMAT, PIXELS, DamagedError, Shape, verify
 from alexnet.errors import DataError, ResourceError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
@@ -58,11 +59,13 @@ def open_or_build(
     *,
     workers: int | None = None,
     accept_truncated: bool = False,
+    approximate: NDArray[np.int64] | None = None,
 ) -> Store:
     """The store of `source` as `preprocess` wants it, built below `cache` unless it is there and whole.
 
     Of several processes one builds and the others wait for it. With `accept_truncated`, pictures that are cut short
-    are kept, which makes another store.
+    are kept; large JPEGs among the pictures named by `approximate` are decoded at a fraction of their size. Both make
+    other stores.
 
     Errors: ResourceError when the disk is full or cannot be written (nothing half-built stays); DataError for a store
     of another format under this name, or a source that changes while it is read.
@@ -70,6 +73,10 @@ def open_or_build(
     parts = [str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)]
     if accept_truncated:
         parts.append("accept truncated")
+    roughly = np.zeros(len(source), bool)
+    if approximate is not None:
+        roughly[approximate] = True
+        parts.append(f"approximate {durable.digest(np.packbits(roughly).tobytes())}")
     folder = cache / durable.digest(*parts)
     shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
     store = None
@@ -83,8 +90,16 @@ def open_or_build(
         ):
             store = _open_or_tell(folder, shape, display)
             if store is None:
-                _sweep(folder, alone=alone)
-                store = _build(folder, shape, source, preprocess, display, workers or os.cpu_count() or 1)
+                unfinished = _swept(folder, shape, alone=alone)
+                threads = workers or os.cpu_count() or 1
+                store = _build(
+                    folder,
+                    unfinished,
+                    shape,
+                    display,
+                    lambda inside: decode(source, preprocess, inside, display, threads, roughly),
+                    source,
+                )
     _tell_if_larger_than_memory(store, display)
     return store
 
@@ -111,26 +126,42 @@ def _open_or_tell(folder: Path, shape: Shape, display: Display) -> Store | None:
         return None
 
 
-def _build(folder: Path, shape: Shape, source: Source, preprocess: Preprocess, display: Display, workers: int) -> Store:
-    unfinished = folder.parent / f"{_prefix(folder)}{secrets.token_hex(4)}"
+def _build(
+    folder: Path,
+    unfinished: Path | None,
+    shape: Shape,
+    display: Display,
+    fill: Callable[[Path], dict[int, str]],
+    source: Source,
+) -> Store:
+    """Build in a folder beside, the `unfinished` one that a killed process has left if there is one. `fill` decodes
+    the pictures of `source` into it."""
+    fresh = unfinished is None
+    if unfinished is None:
+        unfinished = folder.parent / f"{_prefix(folder)}{secrets.token_hex(4)}"
+        try:
+            unfinished.mkdir(parents=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
     try:
-        unfinished.mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
-        _tell_need(folder, shape, display)
-        bad = decode(source, preprocess, unfinished / PIXELS, display, workers)
+        if fresh:
+            _tell_need(folder, shape, display)
+        bad = fill(unfinished)
         if source.rescan is not None and source.rescan() != source.digest:
             display.say(f"pictures of {source.name} changed while they were read: they are decoded anew the next time")
-            return Store(np.load(unfinished / PIXELS, mmap_mode="r"), bad)
+            changed = Store(np.load(unfinished / PIXELS, mmap_mode="r"), bad)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            return changed
         store_files.seal(unfinished, shape, bad)
+        (unfinished / DONE).unlink(missing_ok=True)
         _give_name(unfinished, folder, shape)
-    except OSError as error:
-        raise durable.translated(error, folder) from error
-    finally:
+    except Exception as error:  # but not Ctrl-C, after which the next build goes on
         shutil.rmtree(unfinished, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise durable.translated(error, folder) from error
+        raise
     try:
-        return Store(*store_files.load(folder))
+        return Store(*store_files.load(folder, sealed_now=True))
     except DamagedError as error:
         raise DataError(
             f"the store {folder} was damaged while it was made ({error}): delete it and try again"
@@ -149,6 +180,7 @@ def _give_name(unfinished: Path, folder: Path, shape: Shape) -> None:
     except OSError:
         if not folder.exists():
             raise
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _unwritable(folder: Path, error: OSError) -> Exception:
@@ -166,14 +198,21 @@ def _prefix(folder: Path) -> str:
     return f".{folder.name}.{platform.node()}."
 
 
-def _sweep(folder: Path, *, alone: bool) -> None:
-    """Remove what killed builds have left: of this store, where the lock is held; else what is older than a day."""
+def _swept(folder: Path, shape: Shape, *, alone: bool) -> Path | None:
+    """Remove what killed builds have left: of this store, where the lock is held; else what is older than a day. What
+    is left of this store and can be gone on with is returned instead."""
+    goes_on: Path | None = None
     for left in folder.parent.glob(".*"):
         with contextlib.suppress(OSError):  # another process finishes or sweeps just now
             newest = max(file.stat().st_mtime for file in (left, *left.glob("*")))
             dead = alone and left.name.startswith(_prefix(folder))
-            if left.is_dir() and (dead or time.time() - newest > FORGOTTEN):
+            if not left.is_dir() or not (dead or time.time() - newest > FORGOTTEN):
+                continue
+            if dead and goes_on is None and store_files.noted(left, shape)[0]:
+                goes_on = left
+            else:
                 shutil.rmtree(left, ignore_errors=True)
+    return goes_on
 
 
 def _tell_need(folder: Path, shape: Shape, display: Display) -> None:

@@ -2,7 +2,7 @@
 
 `pixels.npy` is uint8 (N, S, S, C). `index.json` says what else is to be known: the format, the shape, the pictures
 that could not be read, the digest of the header and of every block of pictures in `pixels.npy`, and behind all this
-the digest of what it says itself.
+the digest of what it says itself. While a store is built, `done.json` stands in the index's place.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from alexnet import durable
 from alexnet.errors import DataError
 
-FORMAT = 3
-PIXELS, INDEX = "pixels.npy", "index.json"
+FORMAT = 4
+PIXELS, INDEX, DONE = "pixels.npy", "index.json", "done.json"
 BLOCK = 1 << 24  # bytes, or one picture if that is larger, whose digest is taken together
 READ_WHOLE = 1 << 30  # bytes up to which all pixels are checked whenever a store is opened: about a second
 
@@ -80,17 +80,38 @@ def seal(folder: Path, shape: Shape, bad: Mapping[int, str]) -> None:
     durable.write_text(folder / INDEX, _sealed(said))
 
 
-def load(folder: Path) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def note(folder: Path, done: int, bad: Mapping[int, str]) -> None:
+    """Write down that the first `done` pictures are decoded and flushed, so that another process may go on."""
+    said = {"done": done, "bad": {str(number): reason for number, reason in bad.items()}}
+    durable.write_text(folder / DONE, _sealed(said))
+
+
+def noted(folder: Path, shape: Shape) -> tuple[int, dict[int, str]]:
+    """How many pictures of an unfinished store are decoded, and what is wrong with some; 0 if anything is doubtful."""
+    try:
+        text = (folder / DONE).read_text(encoding="utf-8")
+        said: dict[str, Any] = json.loads(text)
+        pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+        if text != _sealed(said) or pixels.shape != shape or pixels.dtype != np.uint8:
+            return 0, {}
+        return said["done"], {int(number): reason for number, reason in said["bad"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError):
+        return 0, {}
+
+
+def load(folder: Path, *, sealed_now: bool = False) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """Pixels, memory-mapped, and what is wrong with each unreadable picture.
 
     Length and header are always checked, pixels up to `READ_WHOLE` bytes; of larger ones the blocks that have holes,
-    which is what a crash leaves.
+    which is what a crash leaves; of a store that was `sealed_now`, whose digests are of what can be read, none.
 
     Errors: DamagedError; DataError for a whole store of another format.
     """
     index = read_index(folder)
     file = folder / PIXELS
-    numbers = range(len(index.blocks)) if index.length <= READ_WHOLE else _with_holes(file, index)
+    numbers: Sequence[int] = range(0)
+    if not sealed_now:
+        numbers = range(len(index.blocks)) if index.length <= READ_WHOLE else _with_holes(file, index)
     damaged = _damaged(file, index, numbers)
     if damaged:
         raise DamagedError(f"{PIXELS}, pictures {damaged[0].start} to {damaged[-1].stop - 1}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -108,9 +109,9 @@ def fit(  # noqa: PLR0915 (the loop is read from top to bottom)
         epoch_started = time.perf_counter() - progress.train_seconds
         # pictures, loss, right answers
         sums = torch.tensor(progress.sums, dtype=sum_type(setting.device), device=setting.device)
-        with display.bar(f"epoch {epoch}/{plan.epochs}", len(train), "steps") as bar:
+        batches = train.epoch(epoch, progress.step)
+        with display.bar(f"epoch {epoch}/{plan.epochs}", len(train), "steps") as bar, closing(batches):
             bar.advance(progress.step)
-            batches = train.epoch(epoch, progress.step)
             for step in range(progress.step, len(train)):
                 asked = time.perf_counter()
                 batch = next(batches)
