@@ -40,6 +40,8 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     """Of the answers with status 200, seconds."""
+    unsent: int = 0
+    """Requests that were due when all connections were waiting."""
 
     @property
     def rate(self) -> float:
@@ -60,6 +62,10 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready."""
         self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Not to be used again."""
+        self.load.lost(self)
 
     def ask(self, request: bytes) -> None:
         """Send a request."""
@@ -112,11 +118,18 @@ class Generator:
                 sent += 1
                 if self.idle:
                     self._next()
+                elif now > self.begin:
+                    self.measured.unsent += 1
             await asyncio.sleep(0.002)
 
     def _next(self) -> None:
         self.number += 1
         self.idle.popleft().ask(self.requests[self.number % len(self.requests)])
+
+    def lost(self, client: Client) -> None:
+        """A connection that had nothing to do for long is closed by the server."""
+        if client in self.idle:
+            self.idle.remove(client)
 
     def answered(self, client: Client, status: int, seconds: float) -> None:
         """Count it, and ask anew if the number of requests under way is what is kept."""
@@ -249,7 +262,9 @@ def measure(run: str, asked: argparse.Namespace) -> dict[str, Any]:
         print(f"        p50 {last[kind].percentile(50):.0f} ms, p99 {last[kind].percentile(99):.0f} ms")
         result[kind] = {"alone": rates[f"{kind} alone"], "served": rates[f"{kind} served"], "ratio": served / mine}
     goodput = overload.rate / last["jpeg"].rate
-    print(f"twice the load: {goodput:.2f} of the capacity answered, {dict(overload.statuses)}")
+    print(
+        f"twice the load: {goodput:.2f} of the capacity answered, {dict(overload.statuses)}, {overload.unsent} unsent"
+    )
     print(f"        p50 {overload.percentile(50):.0f} ms, p99 {overload.percentile(99):.0f} ms of those with an answer")
     p99 = overload.percentile(99)
     return {**result, "overload": {"goodput": goodput, "p99_ms": p99, "statuses": dict(overload.statuses)}}

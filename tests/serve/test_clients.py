@@ -143,8 +143,8 @@ def _turned(path: Path) -> None:
     Image.fromarray(pixels).save(path, "JPEG", exif=exif)
 
 
-FILES: dict[str, Callable[[Path], None]] = {
-    "jpeg": lambda path: path.write_bytes(picture("green", "JPEG", side=61)) and None,
+FILES: dict[str, Callable[[Path], object]] = {
+    "jpeg": lambda path: path.write_bytes(picture("green", "JPEG", side=61)),
     "turned by EXIF": _turned,
     "CMYK": lambda path: Image.fromarray(noisy(COLOURS["red"], 5)).convert("CMYK").save(path, "JPEG"),
     "transparent": lambda path: Image.fromarray(noisy(COLOURS["blue"], 6)).convert("RGBA").save(path, "PNG"),
