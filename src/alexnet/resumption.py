@@ -97,7 +97,7 @@ def _go_on(run: Run, saved: Checkpoint, asked: dict[str, Any], world: World, dis
     options, recipe = _settings(run, saved, asked)
     if world.leads:
         display.log_to(run.log_file)
-    device, precision = experiment.set_up(options, recipe, world, display)
+    device, precision = experiment.set_up(options, recipe, world, display, run.environment)
     card = _card(run, saved)
     data = dataset.of_run(run, card, options.data_dir, display)
     network = create_model(
