@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-BURST = 0.1  # seconds that a turn lasts at least: short calls are repeated
+BURST = 0.1  # seconds
 LONG = 0.5  # seconds of a first call from which on it tells how long one takes
 
 
@@ -44,11 +44,12 @@ def take_turns(
     seconds: float,
     fewest: int = 3,
     most: int | None = None,
+    burst: float = BURST,
     spare: Sequence[str] = (),
     tell: Callable[[float], object] = lambda share: None,
 ) -> dict[str, Timed]:
     """Warm all up, then let them take turns for `seconds`: `fewest` rounds at least, however long they take, and
-    `most` at most.
+    `most` at most. In its turn a contestant is called again until it has worked for about `burst` seconds.
 
     Where so many rounds would take longer, the contestants named in `spare` are left out, the first ones first; they
     are missing in what is returned. `tell` is told what share of the time is over.
@@ -58,9 +59,9 @@ def take_turns(
     turns = dict(contestants)
     for name in spare:
         left = seconds - (time.perf_counter() - began)
-        if fewest * sum(max(lengths[other], BURST) for other in turns) > left:
+        if fewest * sum(max(lengths[other], burst) for other in turns) > left:
             del turns[name]
-    calls = {name: max(1, math.ceil(BURST / lengths[name])) for name in turns}
+    calls = {name: max(1, math.ceil(burst / lengths[name])) for name in turns}
     timed = {name: Timed() for name in turns}
     rounds = 0
     while rounds < fewest or (time.perf_counter() - began < seconds and rounds != most):

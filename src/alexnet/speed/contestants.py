@@ -46,8 +46,9 @@ class Stand:
     labels: NDArray[np.int64]
 
     @classmethod
-    def of(cls, recipe: Recipe, device: torch.device) -> "Stand":
-        """For the recipe's variant, size and margin, with its source's classes.
+    def of(cls, recipe: Recipe, device: torch.device, most: int = 1024, room: int = ROOM) -> "Stand":
+        """For the recipe's variant, size and margin, with its source's classes; `most` pictures that take
+        `room` bytes, or two batches.
 
         Errors: UsageError when the variant cannot take pictures of that size.
         """
@@ -65,7 +66,7 @@ class Stand:
             std=tuple(value / 2 for value in grey),
         )
         shape = (preprocess.resize_to, preprocess.resize_to, channels)
-        count = max(2 * recipe.batch_size, min(1024, ROOM // int(np.prod(shape))))
+        count = max(2 * recipe.batch_size, min(most, room // int(np.prod(shape))))
         generator = np.random.default_rng(0)
         pixels = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
         return cls(network, recipe, preprocess, device, pixels, generator.integers(0, variant.classes, count))
@@ -84,16 +85,19 @@ class Stand:
         for epoch in itertools.count():
             yield from itertools.islice(made.epoch(epoch), full)
 
-    def training(self, precision: Precision) -> Call:
-        """One step: augmented, forward, backward, looked through for what is no number, optimizer; rates are 0."""
+    def training(self, precision: Precision, batches: Iterator[Batch] | None = None) -> Call:
+        """One step: augmented, forward, backward, looked through for what is no number, optimizer; rates are 0.
+
+        Of `batches`, or again and again of one that lies on the device.
+        """
         optimizer = optimizers.build(self.recipe.optimizer, self.network.parameters())
         for group in optimizer.param_groups:
             group["lr"] = 0.0
-        batch = next(self.batches())
+        batches = batches or itertools.repeat(next(self.batches()))
         network = self.network.train()
 
         def step() -> None:
-            answered = answer(network, batch, 0, self.preprocess, self.recipe, precision, None)
+            answered = answer(network, next(batches), 0, self.preprocess, self.recipe, precision, None)
             optimizer.zero_grad(set_to_none=True)
             answered.loss.backward()  # type: ignore[no-untyped-call]
             gradients_are_finite(network.parameters())
@@ -101,16 +105,16 @@ class Stand:
 
         return step
 
-    def answering(self, precision: Precision) -> Call:
-        """One batch to probabilities, one view, as `predict` does it."""
+    def answering(self, precision: Precision, batches: Iterator[Batch] | None = None) -> Call:
+        """One batch to probabilities, one view, as `predict` does it; of `batches`, or of one on the device."""
         network = copy.deepcopy(self.network).eval()
         made = ready(network, precision)
-        pixels = next(self.batches()).pixels
+        batches = batches or itertools.repeat(next(self.batches()))
 
         def batch() -> None:
             enabled: Precision = "float32" if made is not None else precision  # what is made ready is bf16 by itself
             with torch.inference_mode(), machine.autocast(self.device, enabled):
-                probabilities(network if made is None else made, self.preprocess, pixels)
+                probabilities(network if made is None else made, self.preprocess, next(batches).pixels)
 
         return batch
 
