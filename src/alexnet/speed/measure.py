@@ -48,11 +48,10 @@ def measure(given: Mapping[str, Any], assignments: Sequence[str], *, seconds: fl
     stand = Stand.of(recipe, device)
     threads = _threads(device)
     with _restored_threads():
-        products = _products(device, threads, 0.12 * seconds, display)
-        data = _data(stand, options.workers or os.cpu_count() or 1, 0.13 * seconds, display)
-        timed = _network(stand, threads, 0.75 * seconds, display)
-    peaks = {(figure.precision, figure.threads): figure.rate.median for figure in products}
-    network = [_figure(key, times, stand, peaks) for key, times in timed.items()]
+        data = _data(stand, options.workers or os.cpu_count() or 1, seconds / 8, display)
+        sides = {precision: _side(precision, device) for precision in PRECISIONS}
+        timed = _network(stand, threads, sides, seconds * 7 / 8, display)
+    network = _figures(timed, stand, sides)
     counts = sorted({figure.threads for figure in network}, reverse=True)
     faster = {count: _winner(timed, ("training", "float32", count), ("training", "bf16", count)) for count in counts}
     winner = faster[counts[0]]
@@ -64,7 +63,7 @@ def measure(given: Mapping[str, Any], assignments: Sequence[str], *, seconds: fl
         model=recipe.model,
         input=stand.network.input_shape,
         batch_size=recipe.batch_size,
-        figures=(*network, *products, *data),
+        figures=(*network, *data),
         rounds=len(next(iter(timed.values())).seconds),
         faster=best,
         expected=_expected(options, recipe, train, val, precision, [*network, *data]),
@@ -108,24 +107,6 @@ def _told(display: Display, title: str) -> Iterator[Callable[[float], None]]:
         yield partial(move, bar, [0.0])
 
 
-def _products(device: torch.device, threads: Sequence[int], seconds: float, display: Display) -> list[Figure]:
-    """What the machine multiplies at most, GFLOP/s by precision and threads."""
-    ways = [(precision, count) for precision in PRECISIONS for count in threads]
-    sides = {precision: _side(precision, device) for precision in PRECISIONS}
-    calls = {
-        f"{precision} {count}": _with_threads(count, product(sides[precision], precision, device))
-        for precision, count in ways
-    }
-    with _told(display, "matrix products") as tell:
-        timed = take_turns(calls, device, seconds=seconds, tell=tell)
-    return [
-        Figure(
-            "products", precision, count, Spread.of(timed[f"{precision} {count}"].rates(2e-9 * sides[precision] ** 3))
-        )
-        for precision, count in ways
-    ]
-
-
 def _side(precision: Precision, device: torch.device) -> int:
     """The largest side whose product takes no longer than PATIENCE, judged by the smallest one's."""
     least = SIDES[-1]
@@ -150,11 +131,20 @@ def _data(stand: Stand, workers: int, seconds: float, display: Display) -> list[
     ]
 
 
-def _network(stand: Stand, threads: Sequence[int], seconds: float, display: Display) -> dict[Key, Timed]:
-    """Steps and answers, by precision and threads; where the time is short, the fewest threads are left out."""
-    makers: dict[What, Callable[[Precision], Call]] = {"training": stand.training, "answering": stand.answering}
-    keys = {f"{what} {p} {count}": (what, p, count) for count in threads for what in makers for p in PRECISIONS}
+def _network(
+    stand: Stand, threads: Sequence[int], sides: Mapping[Precision, int], seconds: float, display: Display
+) -> dict[Key, Timed]:
+    """Steps, answers, and the products that they are compared with, by precision and threads.
+
+    Where the time is short, the fewest threads are left out.
+    """
+    makers: dict[What, Callable[[Precision], Call]] = {
+        "training": stand.training,
+        "answering": stand.answering,
+        "products": lambda precision: product(sides[precision], precision, stand.device),
+    }
     made = {(what, precision): make(precision) for what, make in makers.items() for precision in PRECISIONS}
+    keys = {f"{what} {p} {count}": (what, p, count) for count in threads for what, p in made}
     calls = {name: _with_threads(key[2], made[key[:2]]) for name, key in keys.items()}
     spare = [name for name, key in reversed(keys.items()) if key[2] != threads[0]]
     with _told(display, stand.recipe.model) as tell:
@@ -163,11 +153,22 @@ def _network(stand: Stand, threads: Sequence[int], seconds: float, display: Disp
     return {keys[name]: times for name, times in timed.items() if keys[name][2] in whole}
 
 
-def _figure(key: Key, timed: Timed, stand: Stand, peaks: Mapping[tuple[Precision | None, int], float]) -> Figure:
-    what, precision, threads = key
-    rate = Spread.of(timed.rates(stand.recipe.batch_size))
-    gflops = 1e-9 * rate.median * flop(stand.network.layers, training=what == "training")
-    return Figure(what, precision, threads, rate, gflops, gflops / peaks[precision, threads])
+def _figures(timed: Mapping[Key, Timed], stand: Stand, sides: Mapping[Precision, int]) -> list[Figure]:
+    peaks = {
+        (precision, threads): Spread.of(times.rates(2e-9 * sides[precision] ** 3))
+        for (what, precision, threads), times in timed.items()
+        if what == "products"
+    }
+    figures = []
+    for (what, precision, threads), times in timed.items():
+        peak = peaks[precision, threads]
+        if what == "products":
+            figures.append(Figure(what, precision, threads, peak))
+            continue
+        rate = Spread.of(times.rates(stand.recipe.batch_size))
+        gflops = 1e-9 * rate.median * flop(stand.network.layers, training=what == "training")
+        figures.append(Figure(what, precision, threads, rate, gflops, gflops / peak.median))
+    return figures
 
 
 def _winner(timed: Mapping[Key, Timed], one: Key, other: Key) -> Key | None:
