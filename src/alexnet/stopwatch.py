@@ -2,9 +2,9 @@
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import torch
 
@@ -54,20 +54,20 @@ def take_turns(
     Where so many rounds would take longer, the contestants named in `spare` are left out, the first ones first; they
     are missing in what is returned. `tell` is told what share of the time is over.
     """
-    began = time.perf_counter()
+    began = perf_counter()
     lengths = {name: _length(call, device) for name, call in contestants.items()}
     turns = dict(contestants)
     for name in spare:
-        left = seconds - (time.perf_counter() - began)
+        left = seconds - (perf_counter() - began)
         if fewest * sum(max(lengths[other], burst) for other in turns) > left:
             del turns[name]
     calls = {name: max(1, math.ceil(burst / lengths[name])) for name in turns}
     timed = {name: Timed() for name in turns}
     rounds = 0
-    while rounds < fewest or (time.perf_counter() - began < seconds and rounds != most):
+    while rounds < fewest or (perf_counter() - began < seconds and rounds != most):
         for name, call in turns.items():
             timed[name].seconds.append(_timed(call, calls[name], device) / calls[name])
-            tell(min(1.0, (time.perf_counter() - began) / seconds))
+            tell(min(1.0, (perf_counter() - began) / seconds))
         rounds += 1
     return timed
 
@@ -88,8 +88,8 @@ def _length(call: Callable[[], object], device: torch.device) -> float:
 
 def _timed(call: Callable[[], object], calls: int, device: torch.device) -> float:
     synchronise(device)
-    began = time.perf_counter()
+    began = perf_counter()
     for _ in range(calls):
         call()
     synchronise(device)
-    return time.perf_counter() - began
+    return perf_counter() - began

@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(speed_record, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(measuring, "SIDES", (64,))
     monkeypatch.setattr("alexnet.speed.contestants.ROOM", 1)
-    monkeypatch.setattr("alexnet.stopwatch.BURST", 1e-3)
+    monkeypatch.setattr(measuring, "BURST", 1e-3)
     return tmp_path / "cache"
 
 

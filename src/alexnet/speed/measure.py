@@ -110,7 +110,7 @@ def _told(display: Display, title: str) -> Iterator[Callable[[float], None]]:
 def _side(precision: Precision, device: torch.device) -> int:
     """The largest side whose product takes no longer than PATIENCE, judged by the smallest one's."""
     least = SIDES[-1]
-    timed = take_turns({"": product(least, precision, device)}, device, seconds=BURST, fewest=1, most=1)
+    timed = take_turns({"": product(least, precision, device)}, device, seconds=1, fewest=1, most=1, burst=BURST)
     length = timed[""].seconds[0]
     return next((side for side in SIDES if length * (side / least) ** 3 <= PATIENCE), least)
 
@@ -125,7 +125,7 @@ def _data(stand: Stand, workers: int, seconds: float, display: Display) -> list[
     }
     with _told(display, "pictures") as tell:
         calls = {str(what): call for what, (call, _, _) in ways.items()}
-        timed = take_turns(calls, stand.device, seconds=seconds, tell=tell)
+        timed = take_turns(calls, stand.device, seconds=seconds, burst=BURST, tell=tell)
     return [
         Figure(what, None, used, Spread.of(timed[what].rates(pictures))) for what, (_, pictures, used) in ways.items()
     ]
@@ -148,7 +148,7 @@ def _network(
     calls = {name: _with_threads(key[2], made[key[:2]]) for name, key in keys.items()}
     spare = [name for name, key in reversed(keys.items()) if key[2] != threads[0]]
     with _told(display, stand.recipe.model) as tell:
-        timed = take_turns(calls, stand.device, seconds=seconds, spare=spare, tell=tell)
+        timed = take_turns(calls, stand.device, seconds=seconds, spare=spare, burst=BURST, tell=tell)
     whole = [count for count in threads if all(name in timed for name, key in keys.items() if key[2] == count)]
     return {keys[name]: times for name, times in timed.items() if keys[name][2] in whole}
 
