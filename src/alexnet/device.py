@@ -67,6 +67,11 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A few numbers drawn on the CPU, on `device`; a CUDA GPU goes on with what it does meanwhile."""
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
 def keep_memory() -> bool:
     """Tell glibc to keep freed memory instead of handing it back after every step.
 

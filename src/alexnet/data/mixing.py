@@ -11,6 +11,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor
 
+from alexnet.device import send
+
 
 class Mixing(BaseModel):
     """How training pictures are mixed. The defaults mix nothing; where both are asked for, each batch takes one."""
@@ -41,7 +43,7 @@ def mix(pictures: Tensor, labels: Tensor, settings: Mixing, generator: Generator
     name, strength = strengths[int(torch.randint(len(strengths), (), generator=generator))]
     seed = int(torch.randint(2**62, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(strength, strength))
-    order = torch.randperm(len(pictures), generator=generator).to(pictures.device)
+    order = send(torch.randperm(len(pictures), generator=generator), pictures.device)
     if name == "mixup":
         return Mixed(pictures.lerp(pictures[order], 1 - share), labels, labels[order], share)
     top, bottom, left, right = draw_rectangle(pictures.shape[-2], pictures.shape[-1], 1 - share, generator)

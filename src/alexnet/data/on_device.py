@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexnet.device import send
+
 PART = 4  # one part in so many of the device's free memory is taken at most
 CHUNK = 256  # pictures moved at a time
 
@@ -26,10 +28,7 @@ class OnDevice:
 
     def gather(self, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Pictures by their indices in the source, uint8 (N, C, S, S), channels last in memory; labels, int64 (N,)."""
-        rows = torch.from_numpy(self._rows[chosen])
-        if self._pixels.device.type == "cuda":
-            rows = rows.pin_memory()
-        rows = rows.to(self._pixels.device, non_blocking=True)
+        rows = send(torch.from_numpy(self._rows[chosen]), self._pixels.device)
         return self._pixels.index_select(0, rows).permute(0, 3, 1, 2), self._labels.index_select(0, rows)
 
 
