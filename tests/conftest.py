@@ -36,6 +36,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setattr("alexnet.dataset.cache_folder", lambda: base)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_measured_speed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the user's machine was measured to do changes nothing here, in fixtures of a session neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alexnet.speed_record.cache_folder", lambda: tmp_path_factory.getbasetemp() / "no measured speed")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _with_terminal() -> Iterator[None]:
     """SIGHUP does what it does where nobody has said `nohup`, also in the processes that a test starts."""

@@ -106,6 +106,17 @@ def test_precision_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None
     assert device.choose_precision(torch.device("cpu")) == "bf16"
 
 
+def test_precision_of_a_run_that_was_begun_here() -> None:
+    """Its env.json counts on the machine that it was written on, and nowhere else."""
+    cpu = torch.device("cpu")
+    written = device.environment(cpu, "bf16")
+    assert device.precision_of(written, cpu) == "bf16"
+    assert device.precision_of({**written, "precision": "int8"}, cpu) is None
+    for name in ("torch", "processor", "device", "cpu_capability"):
+        assert device.precision_of({**written, name: "another"}, cpu) is None
+    assert device.precision_of({}, cpu) is None
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
 def test_autocast(precision: device.Precision, dtype: torch.dtype) -> None:
     layer = torch.nn.Linear(4, 4)

@@ -18,7 +18,7 @@ import torch
 
 import alexnet
 import alexnet.training.loop
-from alexnet import weights
+from alexnet import speed_record, weights
 from alexnet.errors import DataError, StoppedError, UsageError
 from alexnet.judging.evaluate import evaluate
 from alexnet.judging.metrics import Tally
@@ -93,6 +93,18 @@ def stop_in_step(step: int, call: Call, *words: object) -> checkpoint.Progress:
         stopped = call("train", *words, "--quiet")
     assert stopped.code == 75, stopped.err
     return checkpoint.load(Path("runs/train/paused/checkpoint.pt")).progress
+
+
+def test_a_run_keeps_its_precision_whatever_was_measured_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed_record, "cache_folder", lambda: tmp_path / "cache")
+    cpu, threads = torch.device("cpu"), torch.get_num_threads()
+    speed_record.remember(cpu, threads, "notebook-mnist", "float32", {"float32": 2, "bf16": 1})
+    run = alexnet.train("digits", epochs=1, device="cpu", project=tmp_path, display=Display(quiet=True))
+    speed_record.remember(cpu, threads, "notebook-mnist", "bf16", {"float32": 1, "bf16": 2})
+    alexnet.resume(run.path, epochs=2, display=Display(quiet=True))
+    log = run.log_file.read_text()
+    assert log.count(" threads) · float32\n") == 2
+    assert log.count("float32: the faster precision for notebook-mnist on this machine") == 1
 
 
 @pytest.mark.fault("C6")

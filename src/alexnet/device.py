@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import random
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -80,6 +81,11 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A few numbers drawn on the CPU, on `device`; a CUDA GPU goes on with what it does meanwhile."""
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
 def keep_memory() -> bool:
     """Tell glibc to keep freed memory instead of handing it back after every step.
 
@@ -139,3 +145,11 @@ def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
         "precision": precision,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def precision_of(written: Mapping[str, Any], device: torch.device) -> Precision | None:
+    """The precision in a run's env.json, if `device` is of the machine that it was written on; else None."""
+    here = environment(device, "float32")
+    same = all(written.get(name) == here[name] for name in ("torch", "processor", "device", "cpu_capability"))
+    precision: Precision | None = written.get("precision") if same else None
+    return precision if precision in ("float32", "bf16") else None

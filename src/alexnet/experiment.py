@@ -1,7 +1,7 @@
 """The whole way: data -> training -> verdict -> pictures. The only room that knows them all."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet import __version__, checkup, dataset, doctor, peers, presence, settings, verdict, weights
+from alexnet import __version__, checkup, dataset, doctor, peers, presence, settings, speed_record, verdict, weights
 from alexnet import device as machine
 from alexnet.dataset import Dataset
 from alexnet.device import Precision
@@ -120,10 +120,20 @@ def _prepare(
     return data, network.on(device), frozen
 
 
-def set_up(options: Options, recipe: Recipe, device: torch.device, display: Display) -> Precision:
-    """Memory policy and seeds; the precision is chosen, and all is said."""
+def set_up(
+    options: Options,
+    recipe: Recipe,
+    device: torch.device,
+    display: Display,
+    begun_on: Mapping[str, Any] | None = None,
+) -> Precision:
+    """Memory policy and seeds; the precision is chosen, and all is said.
+
+    A run that was `begun_on` this machine (its env.json) keeps its precision, whatever was measured since.
+    """
     machine.keep_memory()
-    precision = machine.choose_precision(device, options.amp)
+    precision = machine.precision_of(begun_on or {}, device) if options.amp is None else None
+    precision = precision or speed_record.choose_precision(device, options.amp, recipe.model, display)
     machine.seed_everything(options.seed, options.deterministic)
     display.say(f"alexnet {__version__} · {options.data} · {recipe.model} · recipe {recipe.name}")
     display.say(

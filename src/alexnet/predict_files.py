@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet import durable, pictures
+from alexnet import durable
 from alexnet.data import images
 from alexnet.errors import DataError, UsageError
-from alexnet.pictures import grids
 from alexnet.plain_files import refuse_overwriting, write_csv
 from alexnet.predict import Classifier, Prediction, load
 from alexnet.preprocess import Preprocess
@@ -151,6 +150,9 @@ def _row(answer: Answer) -> dict[str, Any]:
 
 def _draw(answers: list[Answer], classifier: Classifier, file: Path) -> None:
     """The grid of the first 25 answered pictures."""
+    from alexnet import pictures  # matplotlib, which nothing needs until there is something to draw
+    from alexnet.pictures import grids
+
     answered = [answer for answer in answers if answer.error is None][: grids.COUNT]
     if not answered:
         return

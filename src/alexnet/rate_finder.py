@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet import dataset, pictures, settings
+from alexnet import dataset, pictures, settings, speed_record
 from alexnet import device as machine
 from alexnet.errors import DivergedError
 from alexnet.models.network import create_model
@@ -48,7 +48,7 @@ def find(
     options, recipe = settings.resolve(given, assignments=assignments, display=display)
     machine.keep_memory()
     device = machine.choose(options.device)
-    precision = machine.choose_precision(device, options.amp)
+    precision = speed_record.choose_precision(device, options.amp, recipe.model, display)
     machine.seed_everything(options.seed, options.deterministic)
     data = dataset.prepare(options, recipe, display)
     network = create_model(

@@ -126,7 +126,7 @@ def _go_on(run: Run, asked: dict[str, Any], world: World, device: torch.device, 
         options, recipe = _settings(run, saved, asked)
         if world.leads:
             display.log_to(run.log_file)
-        precision = experiment.set_up(options, recipe, device, display)
+        precision = experiment.set_up(options, recipe, device, display, run.environment)
         card = _card(run, saved)
         data = dataset.of_run(run, card, options.data_dir, display)
         network = create_model(

@@ -36,7 +36,7 @@ class Options(BaseModel):
     """One of a set's published splits."""
     device: str = "auto"
     amp: bool | None = None
-    """bf16 on or off; None: on where the hardware multiplies it natively."""
+    """bf16 on or off; None: on where it was measured faster (see `speed_record`), else where the hardware has it."""
     workers: int | None = Field(None, ge=1)
     """Threads that decode pictures; None: one a processor."""
     seed: int = Field(0, ge=0, lt=2**63)

@@ -28,6 +28,7 @@ VERBS = {
     "recalibrate": "Measure a run's batch-norm statistics anew; a new run beside it.",
     "lr-find": "Find a learning rate: a sweep, its picture, one number.",
     "compare": "Say whether one run is better than another, on the same pictures.",
+    "bench": "Measure this machine: pictures a second, and how long a recipe takes.",
     "summary": "Print a network's layer table.",
     "models": "List the networks; recompute their counts.",
     "diff": "Show where two networks differ.",

@@ -1,6 +1,7 @@
 """How rows become tables on a terminal, or plain columns elsewhere."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from alexnet.models.difference import Line
     from alexnet.models.proof import Proof
     from alexnet.predict_files import Answer
+    from alexnet.speed.report import Report
 
 
 _NUMBERS = (
@@ -29,6 +31,12 @@ _NUMBERS = (
     "recall",
     "F1",
     "probability",
+    "threads",
+    "a second",
+    "least",
+    "most",
+    "GFLOP/s",
+    "of the peak",
 )
 """Columns whose cells stand to the right."""
 
@@ -187,6 +195,47 @@ def comparison(compared: "Comparison", flips: int) -> None:
             cells[1 - better] = f"[red]{cells[1 - better]}[/red]"
             table.add_row(_text(flip.path), _text(flip.label), *cells)
         _console().print(table)
+
+
+def speeds(report: "Report") -> None:
+    """How fast this machine is: one line a way of working, what is faster, how long the recipe will take."""
+    console = _console()
+    console.print(_text(report.title))
+    table = _table(("", "precision", "threads", "a second", "least", "most", "GFLOP/s", "of the peak"))
+    names = {
+        "training": "training steps, pictures",
+        "answering": "answers, pictures",
+        "products": "matrix products (the peak)",
+        "gathering": "read from the store, pictures",
+        "augmenting": "augmented, pictures",
+        "decoding": "JPEGs of 500×375 decoded",
+    }
+    for figure in report.figures:
+        is_peak = figure.what == "products"
+        rates = ("",) * 3 if is_peak else tuple(_about(value) for value in astuple(figure.rate))
+        gflops = figure.rate.median if is_peak else figure.gflops
+        table.add_row(
+            names[figure.what],
+            figure.precision or "",
+            "" if report.machine["device"].startswith("cuda") else f"{figure.threads}",
+            *rates,
+            "" if gflops is None else f"{gflops:,.0f}",
+            "" if figure.share is None else f"{figure.share:.0%}",
+        )
+    console.print(table)
+    for note in report.notes:
+        console.print(f"[dim]note: {_text(note)}[/dim]")
+    if report.faster is None:
+        console.print("neither precision trains clearly faster than the other: nothing is remembered")
+    elif report.record is not None:
+        console.print(
+            f"{report.faster} trains faster: alexnet train uses it from now on [dim]({_text(str(report.record))})[/dim]"
+        )
+    console.print(f"[bold]{_text(report.expected.words)}[/bold]")
+
+
+def _about(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def _table(columns: Sequence[str]) -> Table:

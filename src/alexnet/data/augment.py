@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Generator, Tensor
 
+from alexnet.device import send
 from alexnet.preprocess import GREY
 
 BENDS = 6  # points a side at which elastic shifts are drawn
@@ -106,7 +107,7 @@ def draw_corners(count: int, margin: int, generator: Generator) -> Tensor:
 def crop(stored: Tensor, corners: Tensor, size: int) -> Tensor:
     """Cut (N, C, S, S) at `corners` (2, N), top and left: (N, C, size, size), of the same type."""
     pictures = torch.arange(len(stored), device=stored.device)
-    top, left = corners.to(stored.device)
+    top, left = send(corners, stored.device)
     # all places as a view, (N, S - size + 1, S - size + 1, C, size, size); channels last as the store has them
     places = stored.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)
     return places[pictures, top, left]
@@ -156,15 +157,15 @@ def warp(stored: Tensor, maps: Tensor, size: int, bends: Tensor | None = None) -
     """Sample (N, C, S, S) along affine maps (N, 2, 3), after local shifts (N, 2, b, b) if there are `bends`: float32
     (N, C, size, size); zeros outside."""
     shape = [len(stored), stored.shape[1], size, size]
-    grid = F.affine_grid(maps.to(stored.device), shape, align_corners=False)
+    grid = F.affine_grid(send(maps, stored.device), shape, align_corners=False)
     if bends is not None:
-        grid = grid + F.interpolate(bends.to(stored.device), size=size, mode="bicubic").permute(0, 2, 3, 1)
+        grid = grid + F.interpolate(send(bends, stored.device), size=size, mode="bicubic").permute(0, 2, 3, 1)
     return F.grid_sample(stored.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def flip(batch: Tensor, generator: Generator) -> Tensor:
     """Mirror each picture of (N, C, H, W) left and right with probability 1/2."""
-    mirrored = (torch.rand(len(batch), generator=generator) < 0.5).to(batch.device)
+    mirrored = send(torch.rand(len(batch), generator=generator) < 0.5, batch.device)
     return torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(-1), batch)
 
 
@@ -173,14 +174,14 @@ def colour(batch: Tensor, settings: Augment, generator: Generator) -> Tensor:
 
     def factor(strength: float) -> Tensor:
         drawn = 1 + strength * (2 * torch.rand(len(batch), generator=generator) - 1)
-        return drawn.view(-1, 1, 1, 1).to(batch.device)
+        return send(drawn.view(-1, 1, 1, 1), batch.device)
 
     batch = batch * factor(settings.brightness)
     mean = batch.mean(dim=(1, 2, 3), keepdim=True)
     batch = mean + (batch - mean) * factor(settings.contrast)
     saturation = factor(settings.saturation)
     if batch.shape[1] == 3:
-        weights = torch.tensor(GREY, device=batch.device).view(1, 3, 1, 1)
+        weights = send(torch.tensor(GREY), batch.device).view(1, 3, 1, 1)
         grey = (batch * weights).sum(dim=1, keepdim=True)
         batch = grey + (batch - grey) * saturation
     return batch.clamp(0, 255)
@@ -234,8 +235,8 @@ def add_colour_noise(batch: Tensor, settings: Augment, generator: Generator, mea
     offsets = colour_offsets(len(batch), settings, generator)
     if batch.shape[1] == 1:
         offsets = (offsets * torch.tensor(GREY)).sum(dim=1, keepdim=True)
-    moved = batch + offsets.view(len(batch), -1, 1, 1).to(batch.device)
+    moved = batch + send(offsets.view(len(batch), -1, 1, 1), batch.device)
     if settings.colour_noise_reading != "cuda-convnet":
         return moved
-    centre = 255 * torch.tensor(mean, device=batch.device).view(1, -1, 1, 1)
+    centre = 255 * send(torch.tensor(mean), batch.device).view(1, -1, 1, 1)
     return centre + (moved - centre) / (1 + settings.colour_noise)

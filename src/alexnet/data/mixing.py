@@ -11,6 +11,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor
 
+from alexnet.device import send
+
 
 class Mixing(BaseModel):
     """How training pictures are mixed. The defaults mix nothing; where both are asked for, each batch takes one."""
@@ -46,7 +48,7 @@ def mix(pictures: Tensor, labels: Tensor, settings: Mixing, generator: Generator
     share = float(np.random.default_rng(seed).beta(strength, strength))
     count = len(pictures) if own is None else own
     order = torch.cat((torch.randperm(count, generator=generator), torch.arange(count, len(pictures))))
-    order = order.to(pictures.device)
+    order = send(order, pictures.device)
     if name == "mixup":
         return Mixed(pictures.lerp(pictures[order], 1 - share), labels, labels[order], share)
     top, bottom, left, right = draw_rectangle(pictures.shape[-2], pictures.shape[-1], 1 - share, generator)

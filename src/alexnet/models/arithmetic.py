@@ -1,6 +1,7 @@
 """What a layer costs and sees, by arithmetic alone: parameters, multiplications, receptive field, sides."""
 
 import math
+from collections.abc import Iterable
 
 from alexnet.models.layers import AdaptiveAveragePool, BatchNorm, Conv, Dense, MapNorm, MaxPool
 from alexnet.models.network import Placed
@@ -27,6 +28,16 @@ def multiply_adds(placed: Placed) -> int:
     if isinstance(layer, Conv):
         return math.prod(placed.output) * inputs // layer.groups * layer.kernel**2
     return placed.output[0] * inputs if isinstance(layer, Dense) else 0
+
+
+def flop(layers: Iterable[Placed], *, training: bool) -> float:
+    """Additions and multiplications for one picture, dense layers and convolutions alone: of an answer, or of a step.
+
+    A step costs three answers (forward, gradients of the weights, gradients of the inputs), less the gradient of the
+    pictures themselves, which nobody asks for.
+    """
+    forward = [count for each in layers if (count := multiply_adds(each))]
+    return 2.0 * (3 * sum(forward) - forward[0] if training else sum(forward))
 
 
 def receptive_field(placed: Placed, field: int | None, stride: int | None) -> tuple[int | None, int | None]:
