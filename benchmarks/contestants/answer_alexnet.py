@@ -10,7 +10,7 @@ asked = settings()
 device.keep_memory()
 classifier = load(asked["run"], device="cpu", amp=asked["precision"] == "bf16")
 pictures = np.load(asked["pictures"], mmap_mode="r")
-answers = [int(row.argmax()) for row in classifier.scores(list(pictures))]
+answers = [int(row.argmax()) for row in classifier.scores(list(pictures[: asked["judged"]]))]
 batch = list(pictures[: asked["batch"]].copy())
 
 
