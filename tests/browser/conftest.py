@@ -10,6 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.serve.conftest import taught_run
+
+__all__ = ["taught_run"]  # the same network as the server's tests have
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 90_000  # milliseconds that any single thing may take on a busy machine
 GRAVE = ("serious", "critical")

@@ -61,7 +61,7 @@ def flowers(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
                 file = archive.extractfile(f"jpg/image_{number:04d}.jpg")
                 assert file is not None
                 (folder / label / f"{number}.jpg").write_bytes(file.read())
-    run = trained(tmp_path_factory, folder, model="notebook-flowers", imgsz=97, epochs=6, batch_size=10)
+    run = trained(tmp_path_factory, folder, model="owt-bn", imgsz=95, epochs=6, batch_size=10)
     return run, {label: folder / label / f"{place * 80 + 1}.jpg" for label, place in FLOWERS.items()}
 
 
