@@ -52,12 +52,13 @@ def torchrun(folder: Path, *words: str, restarts: int = 0, program: str | None =
     return start(folder, [*given, "program.py", "train", *words])
 
 
-def agent(folder: Path, port: int, *words: str) -> subprocess.Popen[str]:
-    """One of two torchruns, as on two machines, with one process each."""
+def agent(folder: Path, port: int, *, replaceable: bool) -> subprocess.Popen[str]:
+    """One of two torchruns, as on two machines, with one process each that trains three epochs."""
     given = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     given += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}", "--rdzv-id", "two"]
     given += ["--rdzv-conf", "keep_alive_interval=1", "--max-restarts", "3"]
-    return start(folder, [*given, "-m", "alexnet", "train", *words])
+    given += ["-m", "alexnet", "train", "--epochs", "3", "--save-every", "3", *HOW]
+    return start(folder, given, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=str(int(replaceable)))
 
 
 def start(folder: Path, given: list[str], **variables: str) -> subprocess.Popen[str]:
@@ -98,7 +99,8 @@ def ended(process: subprocess.Popen[str], seconds: float = 300) -> str:
     try:
         return process.communicate(timeout=seconds)[1]
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        for number in (process.pid, *ranks(process).values()):
+            os.kill(number, signal.SIGKILL)
         raise AssertionError(f"it did not end: {process.communicate()}") from None
 
 
@@ -139,29 +141,22 @@ def test_one_of_two_is_killed_and_torchrun_brings_the_run_to_its_end(undisturbed
 
 
 @pytest.mark.fault("D1")
-@pytest.mark.parametrize("with_its_process", [True, False])
-def test_two_machines_lose_a_process_and_then_one_of_them(
-    with_its_process: bool, undisturbed: Run, tmp_path: Path
-) -> None:
-    """SIGKILL of the second machine's process, then of its torchrun, which is started again: the same run, the same
+@pytest.mark.parametrize("lost", ["process", "machine"])
+def test_one_of_two_machines_loses_its_process_or_is_lost(lost: str, undisturbed: Run, tmp_path: Path) -> None:
+    """SIGKILL of the second machine's process; or of its torchrun too, and another one comes: the same run, the same
     bytes."""
     run, port = Run(tmp_path / "runs" / "run"), free_port()
-    how = ("--epochs", "3", "--save-every", "3", *HOW)
-    first = agent(tmp_path, port, *how)
-    time.sleep(1)  # the older process number leads
-    second = agent(tmp_path, port, *how)
+    first = agent(tmp_path, port, replaceable=lost == "machine")
+    time.sleep(1)  # the lower process number leads
+    second = agent(tmp_path, port, replaceable=lost == "machine")
     wait_for_checkpoint(run, first)
-    os.kill(ranks(second)[1], signal.SIGKILL)
-    written = run.checkpoint.stat().st_mtime_ns
-    wait_for_checkpoint(run, first, written)
-    if with_its_process:
-        os.killpg(second.pid, signal.SIGKILL)
-    else:
+    if lost == "machine":
         second.kill()
-    third = agent(tmp_path, port, *how)
-    said = [ended(process) for process in (first, third)]
-    assert [first.returncode, third.returncode] == [0, 0], said
+    os.kill(ranks(second)[1], signal.SIGKILL)
+    last = agent(tmp_path, port, replaceable=True) if lost == "machine" else second
+    said = [ended(process) for process in (first, last)]
     second.communicate()
+    assert [first.returncode, last.returncode] == [0, 0], said
     assert [path.name for path in run.path.parent.iterdir()] == ["run"]
     refuse_difference(undisturbed, run)
 
