@@ -168,6 +168,11 @@ class InThread(Address):
         self._thread.start()
         eventually(lambda: self._server.started)
 
+    @property
+    def connections(self) -> int:
+        """Those that are open."""
+        return len(self._server.server_state.connections)
+
     def end(self) -> None:
         self._server.should_exit = True
         self._thread.join(PATIENCE)

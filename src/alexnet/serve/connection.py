@@ -3,7 +3,8 @@
 import asyncio
 import json
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from alexnet.serve.limits import Limits
 
@@ -30,6 +31,7 @@ class Connection(HttpToolsProtocol):
         self._in_head, self._turned, self._head_bytes = True, False, 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             transport.abort()
@@ -41,6 +43,10 @@ class Connection(HttpToolsProtocol):
         for timer in (self._head_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
+        for cycle in (self._running, *(each for each, _ in self.pipeline)):
+            if cycle is not None:  # uvicorn tells only the request that came last
+                cycle.disconnected = True
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -72,6 +78,10 @@ class Connection(HttpToolsProtocol):
         """What comes next is a head again."""
         super().on_message_complete()
         self._in_head, self._turned, self._head_bytes = True, True, 0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         """The client does not read."""

@@ -36,7 +36,7 @@ def router(answering: Answering) -> APIRouter:
         ),
     )
     async def classify(request: Request) -> Response:
-        """For `huggingface_hub.InferenceClient(model="http://HOST:PORT/huggingface").image_classification(picture)`."""
+        """The picture as the body, or JSON with base64 and parameters, which clients send by themselves."""
         async with answering.body(request) as body:
             parameters: dict[str, Any] = {}
             picture = body

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from alexnet import __version__
@@ -38,12 +38,16 @@ def router(answering: Answering, state: State) -> APIRouter:
     name = answering.name
     preprocess = answering.classifier.card.preprocess
 
-    def check(model: str, version: str = VERSION) -> None:
-        if model != name or version != VERSION:
+    async def only(model: str) -> None:
+        if model != name:
             raise RefusalError(HTTPStatus.NOT_FOUND, f"no such model; there is {name!r}, version {VERSION}")
 
-    def both(path: str) -> tuple[str, str]:
-        return f"/models/{{model}}{path}", f"/models/{{model}}/versions/{{version}}{path}"
+    async def only_version(model: str, version: str) -> None:
+        await only(model)
+        if version != VERSION:
+            raise RefusalError(HTTPStatus.NOT_FOUND, f"no such version; there is {name!r}, version {VERSION}")
+
+    routes_of = {"/models/{model}": [Depends(only)], "/models/{model}/versions/{version}": [Depends(only_version)]}
 
     @routes.get("", responses={200: {"model": schemas.ServerMetadata}, 401: schemas.REFUSALS[401]})
     async def server_metadata() -> Response:
@@ -51,9 +55,8 @@ def router(answering: Answering, state: State) -> APIRouter:
         extensions = ["binary_tensor_data", "classification"]
         return JSONResponse({"name": "alexnet", "version": __version__, "extensions": extensions})
 
-    async def metadata(model: str, version: str = VERSION) -> Response:
+    async def metadata() -> Response:
         """What the model takes (one of the inputs) and gives."""
-        check(model, version)
         side = preprocess.size
         shapes = {PICTURES: [-1], PIXELS: [-1, -1, -1, 3], TENSOR: [-1, preprocess.channels, side, side]}
         inputs = [{"name": each, "datatype": DATATYPES[each], "shape": shape} for each, shape in shapes.items()]
@@ -62,15 +65,13 @@ def router(answering: Answering, state: State) -> APIRouter:
             {"name": name, "versions": [VERSION], "platform": "pytorch", "inputs": inputs, "outputs": outputs}
         )
 
-    async def ready(model: str, version: str = VERSION) -> Response:
+    async def ready() -> Response:
         """Whether the model answers."""
-        check(model, version)
         is_ready = answering.batcher.live and not state.draining
         return JSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)
 
-    async def infer(request: Request, model: str, version: str = VERSION) -> Response:
+    async def infer(request: Request) -> Response:
         """Classify pictures: JSON, or JSON and the tensors' bytes behind it."""
-        check(model, version)
         async with answering.body(request) as body:
             length = request.headers.get(HEADER_LENGTH)
             if len(body) < LARGE or length is not None:
@@ -85,14 +86,16 @@ def router(answering: Answering, state: State) -> APIRouter:
             return Response(content, media_type="application/json")
         return Response(content, headers={HEADER_LENGTH: str(json_length)}, media_type="application/octet-stream")
 
-    for path in both(""):
-        routes.get(path, responses={200: {"model": schemas.ModelMetadata}, **_NOT_FOUND})(metadata)
-    for path in both("/ready"):
-        not_ready: dict[int | str, dict[str, Any]] = {503: {"model": schemas.ModelReady}}
-        routes.get(path, responses={200: {"model": schemas.ModelReady}, **_NOT_FOUND, **not_ready})(ready)
-    for path in both("/infer"):
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": schemas.ModelReady}}
+    for path, checks in routes_of.items():
+        routes.get(path, responses={200: {"model": schemas.ModelMetadata}, **_NOT_FOUND}, dependencies=checks)(metadata)
+        routes.get(
+            f"{path}/ready",
+            responses={200: {"model": schemas.ModelReady}, **_NOT_FOUND, **not_ready},
+            dependencies=checks,
+        )(ready)
         routes.post(
-            path,
+            f"{path}/infer",
             responses={
                 200: {"model": schemas.InferResponse, "content": {"application/octet-stream": {}}},
                 **schemas.REFUSALS,
@@ -100,6 +103,7 @@ def router(answering: Answering, state: State) -> APIRouter:
             openapi_extra=schemas.body(
                 {"application/json": schemas.INFER_REQUEST, "application/octet-stream": schemas.BINARY}
             ),
+            dependencies=checks,
         )(infer)
     return routes
 

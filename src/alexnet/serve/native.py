@@ -15,7 +15,7 @@ TOPK = 5
 
 def router(answering: Answering) -> APIRouter:
     """The route."""
-    routes = APIRouter(tags=["native"])
+    routes = APIRouter(tags=["plain HTTP"])
 
     @routes.post(
         "/predict",
@@ -35,8 +35,7 @@ def router(answering: Answering) -> APIRouter:
     async def predict(
         request: Request, topk: Annotated[int, Query(ge=1, description="Classes that the answer names.")] = TOPK
     ) -> Response:
-        """Send the bytes of a picture file as the body (`curl --data-binary @picture.jpg`), or a form with one file
-        (`curl -F file=@picture.jpg`). The best classes come back, most probable first."""
+        """Send a picture file as the body, or in a form with one file. The best classes come back, best first."""
         async with answering.body(request) as body:
             kind = request.headers.get("content-type", "")
             if kind.lower().startswith("multipart/"):

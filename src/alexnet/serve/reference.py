@@ -15,7 +15,7 @@ h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; color: var(--faint); }
 section { border: 1px solid var(--line); border-radius: 8px; padding: .7rem 1rem; margin: .7rem 0; }
 h3 { font: 600 1rem/1.4 ui-monospace, monospace; margin: 0; overflow-wrap: anywhere; }
 .GET { color: var(--get); } .POST { color: var(--post); }
-p { margin: .4rem 0; } .faint { color: var(--faint); font-size: .9rem; }
+p { margin: .4rem 0; overflow-wrap: anywhere; } .faint { color: var(--faint); font-size: .9rem; }
 pre { background: var(--soft); padding: .6rem .8rem; border-radius: 6px; overflow-x: auto; margin: .5rem 0;
   font: .85rem/1.45 ui-monospace, monospace; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
@@ -25,7 +25,9 @@ summary { cursor: pointer; color: var(--faint); font-size: .9rem; }
 """
 POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 SAMPLES = {
-    ("POST", "/predict"): "curl --data-binary @picture.jpg '{base}/predict?topk=3'",
+    ("POST", "/predict"): (
+        "curl --data-binary @picture.jpg '{base}/predict?topk=3'\ncurl -F file=@picture.jpg {base}/predict"
+    ),
     ("POST", "/huggingface"): (
         "from huggingface_hub import InferenceClient\n"
         "InferenceClient(model=\"{base}/huggingface\").image_classification('picture.jpg')"

@@ -8,14 +8,14 @@ const EDGE = { left: 52, right: 14, top: 10, bottom: 26 };
 /**
  * A card with lines over the epochs.
  * `lines`: [{name, kind, points: [[x, y], ...]}]; `told`: numbers as text; `mark`: an x that is marked, as `markName`;
- * `from`, `to`: bounds of y that are known.
+ * `from`, `to`: bounds of y that are known; `xs`: of x; `until`: how far x will come.
  */
-export function curves(title, lines, { told = (value) => value.toPrecision(3), mark, markName = "", from, to, xName = "epoch", xs } = {}) {
+export function curves(title, lines, { told = (value) => value.toPrecision(3), mark, markName = "", from, to, xName = "epoch", xs, until } = {}) {
   const drawn = lines.filter((line) => line.points.length);
   const summary = drawn.map((line) => `${line.name} ${told(line.points.at(-1)[1])}`).join(", ");
   const chart = svg("svg", { class: "chart", role: "img", "aria-label": `${title}; last: ${summary}`, height: HEIGHT });
   const legend = el("p", { class: "legend" });
-  const place = layout(drawn, { mark, from, to, xs });
+  const place = layout(drawn, { mark, from, to, xs, until });
   const tell = (x) => {
     const where = x === undefined ? [] : [el("span", { class: "faint" }, `${xName} ${x}`)];
     const parts = drawn.map((line) => {
@@ -70,9 +70,9 @@ export function curves(title, lines, { told = (value) => value.toPrecision(3), m
 }
 
 /** Where values lie on a chart of a given width, and which of them are written at its edges. */
-function layout(lines, { mark, from, to, xs }) {
+function layout(lines, { mark, from, to, xs, until }) {
   const all = lines.flatMap((line) => line.points);
-  const [left, right] = xs ?? [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x), mark ?? -Infinity)];
+  const [left, right] = xs ?? [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x), mark ?? -Infinity, until ?? -Infinity)];
   const ys = all.map(([, y]) => y).sort((one, other) => one - other);
   const low = from ?? ys[0];
   const high = to ?? Math.max(ys.at(-1), low + 1e-9);

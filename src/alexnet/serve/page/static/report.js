@@ -73,11 +73,12 @@ async function show(panel, about, report, answers) {
   ]);
   const focused = document.activeElement;
   const best = verdict?.epoch ?? bestOf(history);
+  const until = report.state === "training" ? report.epochs : undefined; // the way that is left is seen
   const parts = [
     head(about, report),
     findings(report),
     figures(report),
-    history.length ? el("div", { class: "two" }, accuracy(history, best), loss(history, best)) : null,
+    history.length ? el("div", { class: "two" }, accuracy(history, best, until), loss(history, best, until)) : null,
     live,
     verdict ? confusion(verdict) : null,
     verdict ? el("div", { class: "two" }, classes(verdict), reliability(verdict)) : null,
@@ -173,20 +174,20 @@ function figures({ verdict, history, epochs: planned }) {
 
 const points = (history, column) => history.filter((row) => row[column] !== undefined).map((row) => [row.epoch, row[column]]);
 
-function accuracy(history, best) {
+function accuracy(history, best, until) {
   const lines = [
     { name: "training", kind: "train", points: points(history, "train/acc") },
     { name: "validation", kind: "val", points: points(history, "val/acc") },
   ];
-  return curves("Accuracy", lines, { told: (share) => percent(share, 0), from: 0, to: 1, mark: best, markName: "kept" });
+  return curves("Accuracy", lines, { told: (share) => percent(share, 0), from: 0, to: 1, mark: best, markName: "kept", until });
 }
 
-function loss(history, best) {
+function loss(history, best, until) {
   const lines = [
     { name: "training", kind: "train", points: points(history, "train/loss") },
     { name: "validation", kind: "val", points: points(history, "val/loss") },
   ];
-  return curves("Loss", lines, { told: (value) => value.toFixed(2), mark: best, markName: "kept" });
+  return curves("Loss", lines, { told: (value) => value.toFixed(2), mark: best, markName: "kept", until });
 }
 
 function bestOf(history) {
