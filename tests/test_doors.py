@@ -30,7 +30,7 @@ def test_importing_the_package_is_cheap() -> None:
     assert not {"torch", "numpy", "sklearn", "matplotlib", "PIL", "click"} & set(loaded)
 
 
-HEAVY = {"matplotlib", "sklearn", "scipy", "pydantic", "pooch", "requests", "h5py", "keras", "IPython", "rich"}
+HEAVY = {"matplotlib", "sklearn", "pydantic", "pooch", "requests", "h5py", "keras", "IPython", "rich"}
 
 
 def loaded_by(program: str, *arguments: object) -> set[str]:
