@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexnet.data import on_device
 from alexnet.errors import UsageError
 
 
@@ -59,6 +60,7 @@ class Batches:
         self.borders = borders(len(indices), batch_size, merge_single=seed is not None)
         self._pixels = pixels
         self._labels = labels
+        self._on_device = on_device.moved(pixels, labels, indices, device)
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -100,6 +102,8 @@ class Batches:
         return self._gather(own, len(own), weight)
 
     def _gather(self, chosen: NDArray[np.int64], own: int, weight: float) -> Batch:
+        if self._on_device is not None:
+            return Batch(*self._on_device.gather(chosen), chosen, own, weight)
         rows = torch.from_numpy(np.take(self._pixels, chosen, axis=0))
         labels = torch.from_numpy(self._labels[chosen])
         device = self.device
