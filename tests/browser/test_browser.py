@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from alexnet.run import Run
 from tests.browser.conftest import PATIENCE, Open
@@ -45,9 +45,10 @@ def _give(page: Page, way: str, name: str, content: bytes) -> None:
 
 
 def _choose(page: Page, *pictures: tuple[str, bytes]) -> None:
-    page.set_input_files(
-        "#choose", [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in pictures]
-    )
+    files: list[FilePayload] = [
+        {"name": name, "mimeType": "image/png", "buffer": content} for name, content in pictures
+    ]
+    page.set_input_files("#choose", files)
 
 
 @pytest.fixture(scope="module")

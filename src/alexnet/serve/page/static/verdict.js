@@ -15,7 +15,7 @@ export function confusion(verdict) {
     const rows = confused.map((each) => [each.label, each.predicted, String(each.count)]);
     return el("section", { class: "card" }, title, table(["actual", "predicted", "pictures"], rows));
   }
-  const head = el("tr", {}, el("td", { class: "none" }), classes.map((name) => el("th", { scope: "col", title: name }, el("span", {}, name))));
+  const head = el("tr", {}, el("td"), classes.map((name) => el("th", { scope: "col", title: name }, el("span", {}, name))));
   const body = matrix.map((counts, actual) => {
     const total = counts.reduce((one, other) => one + other, 0) || 1;
     const cells = counts.map((count, predicted) => {
