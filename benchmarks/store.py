@@ -51,9 +51,7 @@ def by_store(source: Source, side: int, *, fast: bool) -> NDArray[np.uint8]:
     chosen = np.arange(len(source)) if fast else None
     with tempfile.TemporaryDirectory() as cache:
         rule = Preprocess(size=side, resize_to=side)
-        return store.open_or_build(
-            source, rule, Path(cache), Display(quiet=True), workers=1, approximate=chosen
-        ).pixels
+        return store.open_or_build(source, rule, Path(cache), Display(quiet=True), workers=1, approximate=chosen).pixels
 
 
 def compare(source: Source, files: list[bytes], side: int, rounds: int) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
     divided = partial(split.assign, source, validate_on=recipe.validate_on, val_split=recipe.val_split, fold=fold)
     if options.fast_jpeg:
         display.say(
-            f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half or "
-            "less, validation and test pictures in full"
+            f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half "
+            "or less, validation and test pictures in full"
         )
         parts = divided(np.arange(len(source)))
         decoded = decode(source, preprocess, options, display, parts.train)
