@@ -1,3 +1,9 @@
+import gc
+import threading
+import time
+from contextlib import closing
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +130,75 @@ def test_step_seeds_differ_by_seed_epoch_step_and_rank() -> None:
 
 def test_step_seeds_are_the_same_every_time() -> None:
     assert batches().step_seed(3, 4) == batches().step_seed(3, 4)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+class Slowly:
+    """Labels that say when they are asked for, and may fail."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.asked: list[int] = []
+        self.fails_at = fails_at
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        if len(self.asked) == self.fails_at:
+            raise OSError("the disk has gone")
+        self.asked.append(threading.get_ident())
+        return LABELS[chosen]
+
+
+def watched(labels: Slowly) -> Batches:
+    given: Any = labels
+    return Batches(PIXELS, given, SERVED, batch_size=8, seed=5, device=torch.device("cpu"))
+
+
+def test_the_next_batch_is_fetched_by_a_thread_while_one_is_worked_on() -> None:
+    labels = Slowly()
+    with closing(watched(labels).epoch()) as stream:
+        next(stream)
+        latest = time.monotonic() + 60
+        while len(labels.asked) < 2:
+            assert time.monotonic() < latest
+            time.sleep(0.001)
+        assert len(threads()) == 1
+        time.sleep(0.05)
+        assert len(labels.asked) == 2  # and no more
+    assert threading.get_ident() not in labels.asked
+
+
+def test_no_thread_is_left_after_the_last_batch_a_break_or_an_error() -> None:
+    assert len(list(batches().epoch())) == 6
+    assert threads() == []
+    with closing(batches().epoch()) as stream:
+        for _ in stream:
+            break
+    assert threads() == []
+    with pytest.raises(ZeroDivisionError), closing(batches().epoch()) as stream:
+        _ = 1 / (len(next(stream).labels) - 8)
+    assert threads() == []
+    for _ in batches().epoch():
+        break  # nobody holds the generator any more
+    gc.collect()
+    assert threads() == []
+
+
+def test_an_error_of_the_thread_is_raised_where_its_batch_is_asked_for() -> None:
+    stream = watched(Slowly(fails_at=3)).epoch()
+    for _ in range(3):
+        next(stream)
+    with pytest.raises(OSError, match="the disk has gone"):
+        next(stream)
+    assert threads() == []
+
+
+def test_an_epoch_goes_on_from_any_batch() -> None:
+    whole = list(batches().epoch(2))
+    for first in range(7):
+        rest = list(batches().epoch(2, first))
+        assert [batch.indices.tolist() for batch in rest] == [batch.indices.tolist() for batch in whole[first:]]
 
 
 def test_a_batch_size_below_one_is_refused() -> None:

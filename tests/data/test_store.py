@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data import images, store, store_files
+from alexnet.data import decode, images, store, store_files
 from alexnet.data.sources import Source, open_source
 from alexnet.data.sources.base import Content
 from alexnet.data.store import Store
@@ -248,11 +248,67 @@ def test_an_error_while_building_leaves_nothing_behind(folder_of_colours: Folder
 
     def contents() -> Iterator[Content]:
         yield from list(source.contents())[:20]
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        opened(replace(source, contents=contents), tmp_path / "cache")
+    assert stores(tmp_path / "cache") == []
+
+
+def test_after_ctrl_c_the_next_build_goes_on(
+    folder_of_colours: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(decode, "NOTED", 0)
+    monkeypatch.setattr(decode, "CHUNK", 4)
+    folder = folder_of_colours()
+    source = open_source(folder)
+    read: list[str] = []
+    really = images.read
+
+    def counting(content: Path | bytes, name: str | None = None, **given: Any) -> NDArray[np.uint8]:
+        read.append(str(name))
+        return really(content, name, **given)
+
+    def contents() -> Iterator[Content]:
+        yield from list(source.contents())[:28]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        opened(replace(source, contents=contents), tmp_path / "cache")
-    assert stores(tmp_path / "cache") == []
+        opened(replace(source, contents=contents), tmp_path / "cache", workers=1)
+    monkeypatch.setattr(images, "read", counting)
+    built = store.open_or_build(source, RULE, tmp_path / "cache", Display(), workers=1)
+    told = capsys.readouterr().out
+    assert 0 < len(read) < 36
+    assert f"{36 - len(read)} of 36 pictures were decoded before: going on" in told
+    assert read == list(source.names[36 - len(read) :])
+    np.testing.assert_array_equal(built.pixels, expected(folder, source))
+    assert len(stores(tmp_path / "cache")) == 1
+    assert sorted(file.name for file in stores(tmp_path / "cache")[0].iterdir()) == ["index.json", "pixels.npy"]
+
+
+def test_large_jpegs_of_some_pictures_are_stored_roughly_in_a_store_of_their_own(tmp_path: Path) -> None:
+    slopes = np.add.outer(np.arange(60), 2 * np.arange(90)) % 256
+    for number in range(4):
+        folder = tmp_path / "pictures" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 9, (60, 90, 3))
+        pixels = np.clip(slopes[..., None] // 2 + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.jpg", quality=95)
+    source = open_source(tmp_path / "pictures")
+    full = opened(source, tmp_path / "cache").pixels
+    made = [
+        store.open_or_build(
+            source, RULE, tmp_path / "cache", Display(quiet=True), approximate=np.array(chosen, dtype=np.int64)
+        ).pixels
+        for chosen in ([1, 2], [0])
+    ]
+    assert [[not np.array_equal(one, other) for one, other in zip(full, rough, strict=True)] for rough in made] == [
+        [False, True, True, False],
+        [True, False, False, False],
+    ]
+    difference = full.astype(float) - made[0]
+    assert np.sqrt((difference**2).mean()) < 4
+    assert len(stores(tmp_path / "cache")) == 3
 
 
 @pytest.mark.fault("B7")
@@ -297,6 +353,33 @@ def test_what_will_be_written_is_told_unless_it_is_little(
         store.open_or_build(source, Preprocess(size=400, resize_to=400), tmp_path / "cache", Display())
     (folder,) = (folder for folder in stores(tmp_path / "cache") if (folder / "pixels.npy").stat().st_size > 10_000_000)
     assert capsys.readouterr().out.count(f"store {folder}: 17 MB to be written") == 1
+
+
+@pytest.mark.parametrize("doubtful", ["a number", "its pixels", "another shape", "no note"])
+def test_an_unfinished_store_that_is_doubtful_is_made_from_the_start(
+    folder_of_colours: Folder, tmp_path: Path, doubtful: str
+) -> None:
+    folder = folder_of_colours()
+    source = open_source(folder)
+    opened(source, tmp_path / "cache")
+    (place,) = stores(tmp_path / "cache")
+    left = place.rename(place.parent / f"{store._prefix(place)}0123")
+    (left / "index.json").unlink()
+    np.save(left / "pixels.npy", np.zeros((36, 20, 20, 3), np.uint8))
+    store_files.note(left, 36, {})
+    assert store_files.noted(left, (36, 20, 20, 3)) == (36, {})
+    match doubtful:
+        case "a number":
+            text = (left / "done.json").read_text()
+            (left / "done.json").write_text(text.replace("36", "35"))
+        case "its pixels":
+            _cut(left / "pixels.npy", 0.5)
+        case "another shape":
+            np.save(left / "pixels.npy", np.zeros((36, 20, 40, 3), np.uint8))
+        case _:
+            (left / "done.json").unlink()
+    np.testing.assert_array_equal(opened(source, tmp_path / "cache").pixels, expected(folder, source))
+    assert stores(tmp_path / "cache") == [place]
 
 
 def test_a_store_that_the_disk_spoils_at_once_is_refused(

@@ -27,7 +27,7 @@ from tests.conftest import noisy
 RULE = Preprocess(size=20, resize_to=20)
 
 PRELUDE = """
-import io, os, resource, shutil, signal, sys, time, traceback
+import io, json, os, resource, shutil, signal, sys, time, traceback
 from pathlib import Path
 import filelock
 import numpy as np
@@ -189,6 +189,46 @@ def test_a_build_that_was_killed_leaves_nothing_that_looks_like_a_store(cache: P
 
 @needs_fork
 @pytest.mark.fault("B1")
+def test_a_build_that_was_killed_is_gone_on_with_to_the_same_bytes(cache: Path) -> None:
+    """builds killed when some pictures are noted as done, twice; who decodes counts its pictures"""
+    said = by_another_process(
+        """
+        from alexnet.data import decode, images
+        decode.CHUNK, decode.NOTED = 4, 0.0
+        build(0, cache.parent / "undisturbed")
+        reference = content(cache.parent / "undisturbed")
+        read, count = images.read, cache.parent / "count"
+
+        def counting(*given, **named):
+            with count.open("a") as file:
+                file.write("x")
+            return read(*given, **named)
+
+        images.read = counting
+        done = 0
+        for _ in range(2):
+            number = child(lambda: build(0.05))
+            def noted():
+                return [json.loads(file.read_text())["done"] for file in cache.glob(".*/done.json")]
+            until(lambda: any(more > done for more in noted()))
+            os.kill(number, signal.SIGKILL)
+            assert code(number) == -signal.SIGKILL
+            (done,) = noted()
+        count.unlink()
+        build()
+        assert content() == reference
+        assert rests() == []
+        assert len(count.read_text()) == 60 - done
+        print(f"kept {done}")
+        """,
+        cache,
+    )
+    assert "of 60 pictures were decoded before: going on" in said
+    assert int(said.rsplit("kept ", 1)[1]) >= 8
+
+
+@needs_fork
+@pytest.mark.fault("B1")
 def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_bytes(cache: Path) -> None:
     """builds killed before and after each of their steps: reserving, decoding, sealing, renaming"""
     by_another_process(
@@ -206,7 +246,8 @@ def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_by
 
         build(0, cache.parent / "undisturbed")
         reference = content(cache.parent / "undisturbed")
-        steps = [(Path, "mkdir"), (store, "decode"), (store_files, "seal"), (Path, "replace"), (Path, "rename")]
+        steps = [(store, "decode"), (store_files, "seal")]
+        steps += [(Path, name) for name in ("mkdir", "replace", "unlink", "rename")]
         if hasattr(os, "posix_fallocate"):
             steps.append((os, "posix_fallocate"))
         for owner, name in steps:
