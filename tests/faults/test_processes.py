@@ -56,7 +56,7 @@ def agent(folder: Path, port: int, *, replaceable: bool) -> subprocess.Popen[str
     """One of two torchruns, as on two machines, with one process each that trains three epochs."""
     given = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     given += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}", "--rdzv-id", "two"]
-    given += ["--rdzv-conf", "keep_alive_interval=1", "--max-restarts", "3"]
+    given += ["--max-restarts", "3"]
     given += ["-m", "alexnet", "train", "--epochs", "3", "--save-every", "3", *HOW]
     return start(folder, given, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=str(int(replaceable)))
 
