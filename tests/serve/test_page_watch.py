@@ -73,6 +73,13 @@ def test_the_newest_weights_are_asked_about_validation_pictures(watching: Addres
     assert sum(each["right"] for each in answers["captions"]) > 0.8 * len(answers["captions"])
 
 
+def test_before_the_first_weights_there_are_no_answers(watching: Address, run: Run) -> None:
+    run.last.unlink()
+    answer = watching.get("/page/run/answers")
+    assert answer.status == 200
+    assert answer.json is None
+
+
 def test_only_who_has_the_key_may_stop_a_training(watching: Address, run: Run, trainer: subprocess.Popen[str]) -> None:
     own = f"http://127.0.0.1:{watching.port}"
     assert watching.post("/page/run/stop", b"").status == 403

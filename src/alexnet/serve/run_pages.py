@@ -51,9 +51,14 @@ class Answers:
         self._text = ""
 
     def text(self) -> str:
-        """As JSON: the epoch, and a caption for each picture. Errors: AlexNetError where there is nothing yet."""
+        """As JSON: the epoch, and a caption for each picture; null where there are no weights yet.
+
+        Errors: AlexNetError for damaged files.
+        """
         with self._lock:
-            stamp = self.run.last.stat().st_mtime_ns if self.run.last.is_file() else 0
+            if not self.run.last.is_file():
+                return "null"
+            stamp = self.run.last.stat().st_mtime_ns
             if stamp != self._stamp or not self._text:
                 self._text, self._stamp = self._asked(), stamp
             return self._text

@@ -57,11 +57,7 @@ export function start(panel, about) {
 /** What the newest weights say of some validation pictures; only the watching server is asked. */
 async function askForAnswers(about, report) {
   if (!about.watching || report.state !== "training" || !report.history.length || !report.galleries.held_out) return null;
-  try {
-    return await askJson("/page/run/answers");
-  } catch {
-    return null; // there are none yet
-  }
+  return askJson("/page/run/answers"); // null where there are none yet
 }
 
 async function show(panel, about, report, answers) {
