@@ -452,6 +452,9 @@ def test_a_finished_run_is_not_gone_on_with_by_the_next_launch(torchrun: Torchru
     torchrun.starts("flowers", "flowers_b2", restarts=1)  # one of its processes fell at the very end
     assert call("train", *quick).code == 0
     assert runs() == ["exp", "exp2"]
+    torchrun.starts("flowers", "flowers_c3", restarts=1)  # one fell before its run was begun
+    assert call("train", *quick).code == 0
+    assert runs() == ["exp", "exp2", "exp3"]
 
 
 def test_launches_without_a_name_are_told_apart_by_their_agents(torchrun: Torchrun, call: Call) -> None:

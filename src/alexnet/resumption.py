@@ -91,15 +91,16 @@ def train_or_go_on(
 
 def _begun_before(options: Options, recipe: Recipe) -> str | None:
     """The newest run below the project that the same torchrun job has begun, with the same options; a finished one only
-    where its torchrun has not ended since: another one with its --rdzv-id is another training."""
-    origin, args = launch.origin(), _of_the_run(settings.as_args(options, recipe))
-    if not origin:
+    where the very same torchrun did: another one with its --rdzv-id begins another training."""
+    if not (here := launch.origin()):
         return None
+    args = _of_the_run(settings.as_args(options, recipe))
     for file in sorted(options.project.glob("*/args.yaml"), key=lambda file: file.stat().st_mtime, reverse=True):
         run = Run(file.parent)
         with contextlib.suppress(DataError):  # a damaged one is another's
-            finished = bool(run.metrics) and not launch.restarts()
-            if origin.items() <= run.environment.items() and _of_the_run(run.args) == args and not finished:
+            began = run.environment
+            ours = began.get("torchrun") == here["torchrun"] and _of_the_run(run.args) == args
+            if ours and (not run.metrics or began.get("torchrun_agent") == here["torchrun_agent"]):
                 return str(run.path)
     return None
 

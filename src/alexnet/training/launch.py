@@ -5,14 +5,14 @@ from pathlib import Path
 
 
 def origin() -> dict[str, str]:
-    """For env.json: what the processes of one torchrun job have in common, also after restarts; empty without it.
+    """For env.json: the torchrun job, which its processes have in common also after restarts, and the leader's agent.
 
-    It is --rdzv-id (--standalone draws one); where none was given it is "none", as for all such launches, and the
-    agent's name stands for it.
+    Empty without torchrun. The job is --rdzv-id (--standalone draws one); where none was given it is "none", as for all
+    such launches, and the agent's name stands for it.
     """
     given = os.environ.get("TORCHELASTIC_RUN_ID")
     job = agent() if given == "none" else given
-    return {"torchrun": job} if job else {}
+    return {"torchrun": job, "torchrun_agent": agent()} if job else {}
 
 
 def agent() -> str:
