@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet import dataset, settings
+from alexnet import dataset, download, settings
 from alexnet.data import images
 from alexnet.dataset import Dataset
 from alexnet.progress import Display
@@ -58,7 +58,7 @@ def test_a_run_with_fast_jpeg_says_so_and_is_judged_with_the_same_store(call: Ca
     trained = call("train", jpegs, *arguments, "--fast-jpeg")
     assert trained.code == 0, trained.err
     assert "--fast-jpeg: training JPEGs of 64 pixels and more a side are decoded at a half or less" in trained.err
-    stores = dataset.cache_folder() / "stores"
+    stores = download.cache_folder() / "stores"
     before = sorted(stores.iterdir())
     run = Run(trained.json["run"])
     judged = call("val", run.path, "--json")

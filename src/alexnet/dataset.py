@@ -1,5 +1,6 @@
 """Dataset: a source, decoded and divided, and how its pictures are prepared for the network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,10 +86,7 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
             f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half "
             "or less, validation and test pictures in full"
         )
-        parts = divided(np.arange(len(source)))
-        decoded = decode(source, preprocess, options, display, parts.train)
-        if decoded.bad:  # without them the parts are others
-            decoded = decode(source, preprocess, options, Display(quiet=True), divided(decoded.usable).train)
+        decoded = decode(source, preprocess, options, display, lambda usable: divided(usable).train)
     else:
         decoded = decode(source, preprocess, options, display)
     parts = divided(decoded.usable)
@@ -115,8 +113,8 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
         )
     number = {name: index for index, name in enumerate(source.names)}
     trained = [number[row["path"]] for row in run.split if row["split"] == "train" and row["path"] in number]
-    train = np.array(trained, dtype=np.int64) if options.fast_jpeg else None
-    decoded = decode(source, card.preprocess, options, display, train)
+    roughly = (lambda usable: np.array(trained, dtype=np.int64)) if options.fast_jpeg else None
+    decoded = decode(source, card.preprocess, options, display, roughly)
     usable = set(decoded.usable.tolist())
     parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
     for row in run.split:
@@ -129,8 +127,8 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
             if part not in parts or index in parts[part]:
                 raise DataError(f"{run.path / 'split.csv'} is damaged: {row['path']} is in {row['split']!r}, or twice")
             parts[part][index] = None
-    of_train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
-    return Dataset(source, decoded, Split(of_train, val, test, "split.csv"), card.preprocess)
+    train, val, test = (np.array(list(parts[part]), dtype=np.int64) for part in ("train", "val", "test"))
+    return Dataset(source, decoded, Split(train, val, test, "split.csv"), card.preprocess)
 
 
 def decode(
@@ -138,19 +136,25 @@ def decode(
     preprocess: Preprocess,
     options: Options,
     display: Display,
-    approximate: NDArray[np.int64] | None = None,
+    roughly: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> Store:
-    """The pictures of `source` as stored squares, those named by `approximate` roughly if they are large JPEGs;
-    unreadable ones are named, and refused if too many."""
-    decoded = store.open_or_build(
-        source,
-        preprocess,
-        cache_folder() / "stores",
-        display,
-        workers=options.workers,
-        accept_truncated=options.accept_truncated,
-        approximate=approximate,
-    )
+    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many. `roughly` says
+    which of the usable pictures may be decoded at a fraction of their size."""
+
+    def stored(approximate: NDArray[np.int64] | None) -> Store:
+        return store.open_or_build(
+            source,
+            preprocess,
+            cache_folder() / "stores",
+            display,
+            workers=options.workers,
+            accept_truncated=options.accept_truncated,
+            approximate=approximate,
+        )
+
+    decoded = stored(None if roughly is None else roughly(np.arange(len(source))))
+    if roughly is not None and decoded.bad:  # without them the parts may be others
+        decoded = stored(roughly(decoded.usable))
     _report_bad_files(source, decoded, options, display)
     return decoded
 
