@@ -6,6 +6,7 @@
 Contestants take turns, round after round: the loop and the server for JPEG files, then for pixels (UINT8 over the
 Open Inference Protocol). Then twice as many requests as the server can answer: how many are answered in time, and how
 late. The load comes from a process of its own, on the same processors as the server: no figure is better for it.
+Processor time a picture is given too: it says the same on a machine that has other things to do.
 """
 
 import argparse
@@ -40,6 +41,8 @@ class Load:
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     """Of the answers with status 200, seconds."""
+    all_answers: int = 0
+    """With those before and after what is measured."""
     unsent: int = 0
     """Requests that were due when all connections were waiting."""
 
@@ -135,6 +138,7 @@ class Generator:
         """Count it, and ask anew if the number of requests under way is what is kept."""
         now = time.perf_counter()
         self.idle.append(client)
+        self.measured.all_answers += 1
         if now > self.until:
             return
         if now > self.begin:
@@ -152,8 +156,8 @@ def generate(port: int, requests: list[bytes], seconds: float, connections: int,
     return uvloop.run(Generator(port, requests, seconds, rate=rate).run(connections))
 
 
-def alone(run: str, contents: list[Any], batch: int, seconds: float) -> float:
-    """The loop in one process, as anybody would write it: pictures a second."""
+def alone(run: str, contents: list[Any], batch: int, seconds: float) -> tuple[float, float]:
+    """The loop in one process, as anybody would write it: pictures a second, and processor seconds a picture."""
     import alexnet
     from alexnet.device import keep_memory
 
@@ -161,11 +165,12 @@ def alone(run: str, contents: list[Any], batch: int, seconds: float) -> float:
     classifier = alexnet.load(run)
     batches = [[contents[(at + each) % len(contents)] for each in range(batch)] for at in range(0, 320, batch)]
     classifier.predict(batches[0])
-    count, started = 0, time.perf_counter()
+    count, started, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < seconds:
         classifier.predict(batches[count % len(batches)])
         count += 1
-    return count * batch / (time.perf_counter() - started)
+    pictures = count * batch
+    return pictures / (time.perf_counter() - started), (time.process_time() - used) / pictures
 
 
 def requests_for(files: list[bytes], pixels: list[Any], name: str) -> dict[str, list[bytes]]:
@@ -232,18 +237,24 @@ def measure(run: str, asked: argparse.Namespace) -> dict[str, Any]:
     command += ["--max-batch", str(asked.batch), *shlex.split(asked.serve)]
     contents: dict[str, list[Any]] = {"jpeg": files, "pixels": pixels}
     rates: dict[str, list[float]] = {f"{kind} {who}": [] for kind in contents for who in ("alone", "served")}
+    costs: dict[str, list[float]] = {name: [] for name in rates}
     last: dict[str, Load] = {}
     overload: Load | None = None
     for turn in range(asked.rounds):
         for kind, content in contents.items():
-            rates[f"{kind} alone"].append(pool.apply(alone, (run, content, asked.batch, asked.seconds)))
+            rate, cost = pool.apply(alone, (run, content, asked.batch, asked.seconds))
+            rates[f"{kind} alone"].append(rate)
+            costs[f"{kind} alone"].append(cost)
             server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             try:
                 _wait(asked.port)
                 requests = requests_for(files, pixels, "model")[kind]
                 given = asked.port, requests, asked.seconds, asked.concurrency, None
+                before = _used(server.pid)
                 last[kind] = pool.apply(generate, given)
                 rates[f"{kind} served"].append(last[kind].rate)
+                answered = max(1.0, last[kind].all_answers)
+                costs[f"{kind} served"].append((_used(server.pid) - before) / answered)
                 if turn == asked.rounds - 1 and kind == "jpeg":
                     twice = 2 * last[kind].rate
                     overload = pool.apply(generate, (asked.port, requests, 3 * asked.seconds, CONNECTIONS, twice))
@@ -260,7 +271,14 @@ def measure(run: str, asked: argparse.Namespace) -> dict[str, Any]:
         print(f"{kind:7} alone  {mine:7.1f} a second  {_spread(rates[f'{kind} alone'])}")
         print(f"{kind:7} served {served:7.1f} a second  {_spread(rates[f'{kind} served'])}  {served / mine:.2f} of it")
         print(f"        p50 {last[kind].percentile(50):.0f} ms, p99 {last[kind].percentile(99):.0f} ms")
-        result[kind] = {"alone": rates[f"{kind} alone"], "served": rates[f"{kind} served"], "ratio": served / mine}
+        spent = [1000 * statistics.median(costs[f"{kind} {who}"]) for who in ("alone", "served")]
+        print(f"        processor time a picture: {spent[0]:.1f} ms alone, {spent[1]:.1f} ms served")
+        result[kind] = {
+            "alone": rates[f"{kind} alone"],
+            "served": rates[f"{kind} served"],
+            "ratio": served / mine,
+            "processor_ms": spent,
+        }
     goodput = overload.rate / last["jpeg"].rate
     print(
         f"twice the load: {goodput:.2f} of the capacity answered, {dict(overload.statuses)}, {overload.unsent} unsent"
@@ -272,6 +290,12 @@ def measure(run: str, asked: argparse.Namespace) -> dict[str, Any]:
 
 def _spread(rates: list[float]) -> str:
     return f"({min(rates):.1f} to {max(rates):.1f})"
+
+
+def _used(pid: int) -> float:
+    """Processor seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait(port: int) -> None:
