@@ -10,14 +10,13 @@ ago equal to the last bit.
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-
-from alexnet import resize
 
 LARGEST = 8192  # pixels: a larger side would ask for gigabytes a picture
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma, as Pillow's "L"
@@ -69,21 +68,27 @@ class Preprocess:
 
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""
-        if self.resize == "crop":
-            height, width = pixels.shape[:2]
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            pixels = pixels[top : top + side, left : left + side]
-        if pixels.shape == (self.resize_to, self.resize_to, self.channels):
-            return np.ascontiguousarray(pixels)
-        picture = pixels.astype(np.float32)
-        if self.channels == 1:
-            picture = (picture * np.array(GREY, np.float32)).sum(axis=2, keepdims=True)
-        return resize.resize(np.ascontiguousarray(picture), self.resize_to)
+        return cast(NDArray[np.uint8], self.fit_all(pixels[None])[0])
 
     def fit_all(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pictures, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C)."""
-        return np.stack([self.fit(picture) for picture in pixels])
+        """Pictures of one size, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C)."""
+        height, width = pixels.shape[1:3]
+        if self.resize == "crop":
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            pixels = pixels[:, top : top + side, left : left + side]
+        pixels = np.ascontiguousarray(pixels)
+        if pixels.shape[1:] == (self.resize_to, self.resize_to, self.channels):
+            return pixels
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        if self.channels == 1:
+            batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        if batch.shape[2:] != (self.resize_to, self.resize_to):
+            batch = F.interpolate(
+                batch, (self.resize_to, self.resize_to), mode="bilinear", antialias=True, align_corners=False
+            )
+        stored = batch.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return cast(NDArray[np.uint8], stored.numpy())
 
     def normalise(self, batch: Tensor) -> Tensor:
         """Values 0 to 255, any type (N, C, H, W), to float32 with mean and std taken out."""

@@ -113,6 +113,7 @@ def test_a_picture_is_named_however_it_comes(tab: Open, colours: Process, way: s
     expect(page.locator("#announcement")).to_contain_text("one.png: green")
 
 
+@pytest.mark.fault("E14")
 def test_several_pictures_are_a_list_and_their_names_are_text_only(tab: Open, colours: Process) -> None:
     page = tab(colours.url).page
     expect(page.locator("#subtitle")).to_contain_text("3 classes")

@@ -66,7 +66,9 @@ def test_it_can_be_pasted(written: Callable[..., Run], name: str, patient: dict[
     assert verb == "train"
     assert str(given.pop("config")) == str(run.args_file)
     assignments = given.pop("assignments")
-    asked = {key: value for key, value in options.said(given).items() if key not in ("as_json", "quiet", "verbose")}
+    asked = {
+        key: value for key, value in options.said(given).items() if key not in ("as_json", "quiet", "verbose", "live")
+    }
     _, recipe = settings.resolve(asked, run.args_file, assignments)
     before = settings.resolve({}, run.args_file)
     assert (settings.resolve(asked, run.args_file, assignments) != before) == (name != "not finished")

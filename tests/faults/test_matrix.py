@@ -21,4 +21,4 @@ def test_every_row_has_a_test_or_a_reason_why_it_cannot_happen() -> None:
 
 
 def test_groups_are_numbered_without_gaps() -> None:
-    assert [len([row for row in MATRIX if row[0] == group]) for group in "ABCDE"] == [22, 12, 23, 7, 1]
+    assert [len([row for row in MATRIX if row[0] == group]) for group in "ABCDE"] == [22, 12, 23, 7, 19]

@@ -432,9 +432,12 @@ def test_who_waits_for_a_builder_that_is_killed_builds_itself(cache: Path) -> No
 @pytest.mark.fault("B6")
 def test_processes_of_torchrun_share_one_build(cache: Path) -> None:
     script = """
+        import torch
+
         from alexnet.training.world import World
 
-        world = World.join()
+        world = World.described()
+        world.join(torch.device("cpu"))
         build(0.01)
         assert len(decoders.read_text().splitlines()) == 1
         assert store.verify(stores()[0]) == []

@@ -212,7 +212,7 @@ def test_what_libraries_say_when_memory_runs_out(
     def raise_it(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("alexnet.experiment.together", raise_it)
+    monkeypatch.setattr("alexnet.peers.together", raise_it)
     if hint:
         assert "out of memory: try a smaller --batch-size" in call("train", "--quiet").error
     else:
