@@ -68,19 +68,15 @@ class Preprocess:
 
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""
-        return cast(NDArray[np.uint8], self.fit_all(pixels[None])[0])
-
-    def fit_all(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pictures of one size, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C)."""
-        height, width = pixels.shape[1:3]
+        height, width = pixels.shape[:2]
         if self.resize == "crop":
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
-            pixels = pixels[:, top : top + side, left : left + side]
+            pixels = pixels[top : top + side, left : left + side]
         pixels = np.ascontiguousarray(pixels)
-        if pixels.shape[1:] == (self.resize_to, self.resize_to, self.channels):
+        if pixels.shape == (self.resize_to, self.resize_to, self.channels):
             return pixels
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        batch = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2).float()
         if self.channels == 1:
             batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         if batch.shape[2:] != (self.resize_to, self.resize_to):
@@ -88,7 +84,12 @@ class Preprocess:
                 batch, (self.resize_to, self.resize_to), mode="bilinear", antialias=True, align_corners=False
             )
         stored = batch.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-        return cast(NDArray[np.uint8], stored.numpy())
+        return cast(NDArray[np.uint8], stored[0].numpy())
+
+    def fit_all(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pictures of one size, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C); each by itself, since sums
+        in a batch come in another order."""
+        return np.stack([self.fit(picture) for picture in pixels])
 
     def normalise(self, batch: Tensor) -> Tensor:
         """Values 0 to 255, any type (N, C, H, W), to float32 with mean and std taken out."""
