@@ -634,7 +634,7 @@ def test_a_whole_store_that_says_another_format_is_refused_and_left_alone(source
     body = {key: value for key, value in said.items() if key != "digest"}
     (folder / INDEX).write_text(json.dumps(body | {"digest": durable.digest(json.dumps(body))}))
     before = state(folder)
-    with pytest.raises(DataError, match="is of format 99, not 4, and is left as it is: move it away"):
+    with pytest.raises(DataError, match=f"format 99, not {store_files.FORMAT}, and is left as it is: move it away"):
         opened(source, cache)
     assert state(folder) == before
 

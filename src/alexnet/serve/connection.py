@@ -61,6 +61,13 @@ class Connection(HttpToolsProtocol):
                 self.transport.write(TOO_LONG)
                 self.transport.close()
 
+    def shutdown(self) -> None:
+        """The server ends: a request that has already been sent to it is still answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(self.limits.last_seconds, super().shutdown)
+        else:
+            super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         """As all errors here are told."""
         self.transport.write(NO_HTTP)

@@ -41,3 +41,5 @@ class Limits:
     """A batch that takes longer makes the server not live."""
     drain_seconds: float = 1.0
     """After SIGTERM: how long it says that it is not ready, and still answers."""
+    last_seconds: float = 0.5
+    """After the listening has ended: how long a connection without a request is still heard."""

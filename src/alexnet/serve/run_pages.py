@@ -10,9 +10,11 @@ import hmac
 import json
 import os
 import secrets
+import socket
 import threading
 import time
 import webbrowser
+from collections.abc import Callable
 from http import HTTPStatus
 
 import torch
@@ -139,11 +141,13 @@ def watch(run: Run, *, port: int, open_browser: bool, until_idle: bool, display:
         os.nice(GENTLE)
     with bound("127.0.0.1", port) as listener:
         address = live.address(listener.getsockname()[1], key)
-        clock = Clock(application(run, key))
-        server = _Server(clock, run if until_idle else None)
-        display.say(f"watching {run.path}: {address}")
-        if open_browser:
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+        def listening() -> None:
+            display.say(f"watching {run.path}: {address}")
+            if open_browser:
+                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+        server = _Server(Clock(application(run, key)), run if until_idle else None, listening)
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listener])
 
@@ -151,9 +155,14 @@ def watch(run: Run, *, port: int, open_browser: bool, until_idle: bool, display:
 class _Server(uvicorn.Server):
     """uvicorn, which may leave by itself once `run` is over and nobody looks."""
 
-    def __init__(self, clock: Clock, run: Run | None) -> None:
+    def __init__(self, clock: Clock, run: Run | None, listening: Callable[[], None]) -> None:
         super().__init__(uvicorn.Config(clock, log_level="error", access_log=False, server_header=False, ws="none"))
-        self._clock, self._run = clock, run
+        self._clock, self._run, self._listening = clock, run, listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so once it listens."""
+        await super().startup(sockets)
+        self._listening()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: is it time to end?"""

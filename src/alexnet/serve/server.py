@@ -1,5 +1,6 @@
 """alexnet serve: a run's classifier, a socket, uvicorn around them, and an end in good order."""
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
@@ -18,7 +20,7 @@ from alexnet.predict import load
 from alexnet.progress import Display
 from alexnet.run import Run
 from alexnet.serve.app import Application
-from alexnet.serve.connection import bounded_by
+from alexnet.serve.connection import Connection, bounded_by
 from alexnet.serve.limits import Limits
 
 LOOPBACK_NAMES = frozenset(["localhost", "127.0.0.1", "[::1]"])
@@ -121,6 +123,22 @@ class _Server(uvicorn.Server):
         for line in self._lines:
             self._display.say(line)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which resets the connections that wait to be accepted."""
+        waiting = [asyncio.create_task(self._taken(each)) for listener in sockets or [] for each in _accepted(listener)]
+        await super().shutdown(sockets)
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _taken(self, connected: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        _, made = await asyncio.get_running_loop().connect_accepted_socket(protocol, connected)
+        cast(Connection, made).shutdown()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, which afterwards raises the signal once more and so leaves with another exit code."""
@@ -164,6 +182,13 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
             reason = (error.strerror or str(error)).lower()
             raise UsageError(f"cannot listen on {host}:{port} ({reason}): name another --port or --host") from error
         yield listener
+
+
+def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    listener.setblocking(False)
+    with contextlib.suppress(OSError):  # nobody else waits
+        while True:
+            yield listener.accept()[0]
 
 
 def _log_to_stderr(verbose: bool) -> None:
