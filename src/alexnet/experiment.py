@@ -149,44 +149,19 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
     """
     run, recipe, options, data = begun.run, begun.recipe, begun.options, begun.data
     parts, device = data.split, begun.device
-    display.say(
-        f"{len(parts.train):,} training, {len(parts.val):,} validation, {len(parts.test):,} test pictures, "
-        f"{len(data.source.classes)} classes · {parameter_count(begun.network):,} parameters"
-    )
-    display.say(f"split: {parts.why}")
-    if world.size > 1:
-        sent = traffic(begun.network, recipe.batch_size, world.size, all_to_all=device.type == "cuda")
-        display.say(
-            f"{world.size} processes, --parallel {options.parallel}; each sends about {sent.data / 1e6:,.1f} MB a step "
-            f"with data, {sent.hybrid / 1e6:,.1f} MB with hybrid"
-        )
-    display.say(f"run: {run.path}")
+    _say_what_is_trained(begun, world, display)
 
     # -- training ----------------------------------------------------------------------------------------------
-    card = Card(recipe.model, data.source.classes, data.preprocess, recipe.name)
-    rows: list[Row] = [] if begun.checkpoint is None else list(begun.checkpoint.progress.rows)
-    hopeless: list[doctor.Finding] = []
-    chart = doctor.Chart.begun(run, settings.as_args(options, recipe), _counts(data))
     balance = None
     if recipe.class_weights == "auto":
         weighted = metrics.class_weights(data.source.labels[parts.train], len(data.source.classes))
         balance = torch.from_numpy(weighted).to(device)
-
-    def write(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
-        rows.append(row)
-        run.write_results(rows)
-        measured = replace(card, measured=_measured(row))
-        weights.save(run.last, state, measured)
-        if is_best:
-            weights.save(run.best, state, measured)
-        if not hopeless and (finding := doctor.hopeless(chart, rows)) is not None:
-            hopeless.append(finding)  # said once
-            display.say(f"doctor, epoch {row['epoch']:.0f}: {finding.line} To stop: Ctrl-C; then: {finding.remedy}")
+    kept = _Kept(begun, display)
 
     def save(row: Row, state: dict[str, Tensor], is_best: bool) -> None:
-        world.led(lambda: write(row, state, is_best))
+        world.led(lambda: kept.add(row, state, is_best))
 
-    saver = Saver(run.checkpoint, card.to_metadata(), options.save_every, world)
+    saver = Saver(run.checkpoint, kept.card.to_metadata(), options.save_every, world)
     with peers.remembered(run, world), Stop() as stop, presence.announced(run if world.leads else None):
         fit(
             begun.network,
@@ -218,6 +193,47 @@ def carry_out(begun: Begun, world: World, display: Display) -> Run:
             stop.instead = f" after training; the verdict is missing. Go on: alexnet train --resume {shown(run.path)}"
             _finish(run, data, recipe, network, device, display)
     return run
+
+
+def _say_what_is_trained(begun: Begun, world: World, display: Display) -> None:
+    data, parts = begun.data, begun.data.split
+    display.say(
+        f"{len(parts.train):,} training, {len(parts.val):,} validation, {len(parts.test):,} test pictures, "
+        f"{len(data.source.classes)} classes · {parameter_count(begun.network):,} parameters"
+    )
+    display.say(f"split: {parts.why}")
+    if world.size > 1:
+        to_all = begun.device.type == "cuda"
+        sent = traffic(begun.network, begun.recipe.batch_size, world.size, all_to_all=to_all)
+        display.say(
+            f"{world.size} processes, --parallel {begun.options.parallel}; each sends about {sent.data / 1e6:,.1f} MB "
+            f"a step with data, {sent.hybrid / 1e6:,.1f} MB with hybrid"
+        )
+    display.say(f"run: {begun.run.path}")
+
+
+class _Kept:
+    """What is kept of every epoch: its row, its weights, and the doctor's word when it is hopeless."""
+
+    def __init__(self, begun: Begun, display: Display) -> None:
+        data = begun.data
+        self.card = Card(begun.recipe.model, data.source.classes, data.preprocess, begun.recipe.name)
+        self._run, self._display = begun.run, display
+        self._rows: list[Row] = [] if begun.checkpoint is None else list(begun.checkpoint.progress.rows)
+        self._chart = doctor.Chart.begun(begun.run, settings.as_args(begun.options, begun.recipe), _counts(data))
+        self._is_hopeless = False
+
+    def add(self, row: Row, state: dict[str, Tensor], is_best: bool) -> None:
+        """Write an epoch down."""
+        self._rows.append(row)
+        self._run.write_results(self._rows)
+        measured = replace(self.card, measured=_measured(row))
+        weights.save(self._run.last, state, measured)
+        if is_best:
+            weights.save(self._run.best, state, measured)
+        if not self._is_hopeless and (found := doctor.hopeless(self._chart, self._rows)) is not None:
+            self._is_hopeless = True  # said once
+            self._display.say(f"doctor, epoch {row['epoch']:.0f}: {found.line} To stop: Ctrl-C; then: {found.remedy}")
 
 
 def _counts(data: Dataset) -> dict[str, dict[str, int]]:

@@ -150,9 +150,10 @@ def test_one_of_two_machines_loses_its_process_or_is_lost(lost: str, undisturbed
     time.sleep(1)  # the lower process number leads
     second = agent(tmp_path, port, replaceable=lost == "machine")
     wait_for_checkpoint(run, first)
+    worker = ranks(second)[1]
     if lost == "machine":
         second.kill()
-    os.kill(ranks(second)[1], signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
     last = agent(tmp_path, port, replaceable=True) if lost == "machine" else second
     said = [ended(process) for process in (first, last)]
     second.communicate()

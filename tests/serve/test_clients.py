@@ -19,6 +19,9 @@ from tritonclient.utils import InferenceServerException
 
 import alexnet
 from alexnet.data import images
+from alexnet.export import exporting, verification
+from alexnet.export.verification import Session
+from alexnet.progress import Display
 from alexnet.run import Run
 from tests.conftest import COLOURS, Call, noisy
 from tests.serve.conftest import Process, picture
@@ -151,12 +154,29 @@ FILES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def exported(taught_run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Session]:
+    """What runs the files that `alexnet export` writes."""
+    folder = tmp_path_factory.mktemp("exported")
+    files: dict[exporting.Form, Path] = {"onnx": folder / "model.onnx", "torch": folder / "model.pt2"}
+    for form, file in files.items():
+        exporting.export(str(taught_run.path), form=form, output=file, display=Display(quiet=True))
+    return {form: verification.opened(file.read_bytes()) for form, file in files.items()}
+
+
 @pytest.mark.fault("E19")
 @pytest.mark.parametrize("kind", FILES)
 def test_one_answer_everywhere(
-    kind: str, server_of_colours: Process, client: Any, taught_run: Run, tmp_path: Path, call: Call
+    kind: str,
+    server_of_colours: Process,
+    client: Any,
+    taught_run: Run,
+    exported: dict[str, Session],
+    tmp_path: Path,
+    call: Call,
 ) -> None:
-    """The same classes and, within 1e-4, the same scores from the command, Python, val's store, and every protocol."""
+    """The same classes and, within 1e-4, the same scores from the command, Python, val's store, every protocol, and
+    exported files."""
     file = tmp_path / "a.jpg"
     FILES[kind](file)
     content, run = file.read_bytes(), taught_run.path
@@ -210,6 +230,8 @@ def test_one_answer_everywhere(
         "v2, pixels": lambda: triton_pixels(True),
         "v2, pixels in JSON": lambda: triton_pixels(False),
         "v2, the network's input": triton_tensor,
+        "ONNX": lambda: of_scores(exported["onnx"].answer(pixels[None])),
+        "torch.export": lambda: of_scores(exported["torch"].answer(pixels[None])),
     }
     for name, way in ways.items():
         answer = way()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from alexnet import durable
 from alexnet.errors import DataError
 
-FORMAT = 5
+FORMAT = 6
 PIXELS, INDEX, DONE = "pixels.npy", "index.json", "done.json"
 BLOCK = 1 << 24  # bytes, or one picture if that is larger, whose digest is taken together
 PIECE = 1 << 18  # bytes read at a time: a processor's own cache holds them until they are hashed

@@ -42,3 +42,8 @@ def integers(*numbers: int) -> NDArray[np.int64]:
 def floats(*numbers: float) -> NDArray[np.float32]:
     """A vector of float32."""
     return np.array(numbers, dtype=np.float32)
+
+
+def doubles(*numbers: float) -> NDArray[np.float64]:
+    """A vector of float64."""
+    return np.array(numbers, dtype=np.float64)

@@ -23,7 +23,6 @@ from alexnet.models.layers import (
     Flatten,
     MapNorm,
     MaxPool,
-    Pads,
     ReLU,
     Tanh,
     Threshold,
@@ -48,22 +47,13 @@ def _layer(graph: Graph, placed: Placed, module: nn.Module, values: Value) -> Va
                 values,
                 *_parameters(graph, name, module, "weight", "bias"),
                 name=name,
-                kernel_shape=[layer.kernel, layer.kernel],
-                strides=[layer.stride, layer.stride],
-                pads=_sides(*(layer.pads(side) for side in placed.input[1:])),
+                **_window(layer, placed),
                 group=layer.groups,
             )
         case Dense():
             return graph.add("Gemm", values, *_parameters(graph, name, module, "weight", "bias"), name=name, transB=1)
         case MaxPool():  # padding never wins here, as with us
-            return graph.add(
-                "MaxPool",
-                values,
-                name=name,
-                kernel_shape=[layer.kernel, layer.kernel],
-                strides=[layer.stride, layer.stride],
-                pads=_sides(*(layer.pads(side) for side in placed.input[1:])),
-            )
+            return graph.add("MaxPool", values, name=name, **_window(layer, placed))
         case AdaptiveAveragePool():
             return _grid_means(graph, placed, layer.side, values)
         case BatchNorm():
@@ -111,9 +101,11 @@ def _array(tensor: Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().contiguous().numpy()
 
 
-def _sides(height: Pads, width: Pads) -> list[int]:
-    """Top, left, bottom, right: ONNX's order."""
-    return [height[0], width[0], height[1], width[1]]
+def _window(layer: Conv | MaxPool, placed: Placed) -> dict[str, list[int]]:
+    """Kernel, strides and paddings of height and width; the latter in ONNX's order: top, left, bottom, right."""
+    (top, bottom), (left, right) = (layer.pads(side) for side in placed.input[1:])
+    kernel, strides = [layer.kernel, layer.kernel], [layer.stride, layer.stride]
+    return {"kernel_shape": kernel, "strides": strides, "pads": [top, left, bottom, right]}
 
 
 def _across_maps(graph: Graph, placed: Placed, layer: LRN, values: Value) -> Value:

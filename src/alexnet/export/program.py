@@ -13,7 +13,7 @@ from torch.export import Dim, ExportedProgram
 from alexnet.export.certificate import Pixels, Scores
 from alexnet.export.names import CERTIFICATE, SAMPLES
 from alexnet.models.network import AlexNet, probabilities
-from alexnet.preprocess import GREY, Preprocess
+from alexnet.preprocess import GREY_OF_65536, Preprocess
 
 
 class Program(nn.Module):
@@ -31,17 +31,17 @@ class Program(nn.Module):
     def fit(self, pictures: Tensor) -> Tensor:
         """As `Preprocess.fit`, in operations that can be traced for any height and width: (N, C, S, S)."""
         prepare = self.preprocess
-        batch = pictures.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        batch = pictures.permute(0, 3, 1, 2).contiguous()
+        if prepare.channels == 1:
+            red, green, blue = (batch[:, [at]].int() * weight for at, weight in enumerate(GREY_OF_65536))
+            batch = ((red + green + blue + (1 << 15)) >> 16).to(torch.uint8)
         if prepare.resize == "crop":  # by index: a view would be traced with its strides, which depend on the picture
             height, width = pictures.shape[1:3]
             side = torch.sym_min(height, width)  # type: ignore[no-untyped-call]
             inside = torch.arange(side, device=pictures.device)
             batch = batch.index_select(2, inside + (height - side) // 2).index_select(3, inside + (width - side) // 2)
-        if prepare.channels == 1:
-            batch = (batch * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         square = (prepare.resize_to, prepare.resize_to)
-        batch = F.interpolate(batch, square, mode="bilinear", antialias=True, align_corners=False)
-        return batch.round().clamp(0, 255)
+        return F.interpolate(batch, square, mode="bilinear", antialias=True)
 
 
 def traced(network: AlexNet, preprocess: Preprocess) -> ExportedProgram:
