@@ -1,4 +1,5 @@
-"""The example notebook runs, shortened to one epoch a network, on the real data; and its saved form is whole."""
+"""The example notebook runs, shortened to one epoch a network, on the real data, and comes to what the teaching
+notebook printed after its first; and its saved form is whole."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,8 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
+
+from alexnet.run import Run
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "notebook.ipynb"
 
@@ -37,4 +40,14 @@ def test_the_notebook_runs(real_data: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "examples").mkdir()
     client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path / "examples"}})
     client.execute()
-    assert (tmp_path / "runs" / "notebook").is_dir()
+    flowers, digits = Run(tmp_path / "runs" / "notebook" / "exp"), Run(tmp_path / "runs" / "notebook" / "exp2")
+    parts = [row["split"] for row in flowers.split]
+    assert (parts.count("train"), parts.count("val+test")) == (1088, 272)
+    row = flowers.history[0]
+    assert 3.2 < row["train/loss"] < 3.9, "the notebook printed 3.48"
+    assert 0.04 < row["train/acc"] < 0.13, "the notebook printed 0.075"
+    assert 2.75 < row["val/loss"] < 2.9, "the notebook printed 2.83"
+    row = digits.history[0]
+    assert digits.metrics["n"] == 10_000
+    assert 2.27 < row["train/loss"] < 2.36, "the notebook printed 2.317"
+    assert 2.24 < row["val/loss"] < 2.30, "the notebook printed 2.285"

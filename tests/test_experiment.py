@@ -168,25 +168,3 @@ def test_a_plateau_without_validation_is_refused_before_anything_is_decoded(
             display=QUIET,
         )
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.real
-def test_the_notebooks_flowers_on_the_real_archive(real_data: Path, tmp_path: Path) -> None:
-    run = alexnet.train(
-        "flowers17", recipe="notebook", epochs=1, data_dir=real_data, project=tmp_path, seed=0, display=QUIET
-    )
-    parts = [row["split"] for row in run.split]
-    assert (parts.count("train"), parts.count("val+test")) == (1088, 272)
-    row = run.history[0]
-    assert 3.2 < row["train/loss"] < 3.9, "the notebook printed 3.48"
-    assert 0.04 < row["train/acc"] < 0.13, "the notebook printed 0.075"
-    assert 2.75 < row["val/loss"] < 2.9, "the notebook printed 2.83"
-
-
-@pytest.mark.real
-def test_the_notebooks_mnist_on_the_real_files(real_data: Path, tmp_path: Path) -> None:
-    run = alexnet.train("mnist", recipe="notebook", epochs=1, data_dir=real_data, project=tmp_path, display=QUIET)
-    row = run.history[0]
-    assert run.metrics["n"] == 10_000
-    assert 2.27 < row["train/loss"] < 2.36, "the notebook printed 2.317"
-    assert 2.24 < row["val/loss"] < 2.30, "the notebook printed 2.285"

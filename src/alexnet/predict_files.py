@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet import device as machine
 from alexnet import durable
 from alexnet.data import images
 from alexnet.errors import DataError, UsageError
@@ -76,6 +77,7 @@ def predict_files(
     if save_csv is not None:
         refuse_overwriting(save_csv, exist_ok)
     files = expand(paths)
+    machine.keep_memory()
     classifier = load(run, device=device, amp=amp, display=display)
     topk = min(topk, len(classifier.classes))
     answers = []

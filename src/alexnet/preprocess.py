@@ -69,7 +69,8 @@ class Preprocess:
 
     def fit(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Any picture, uint8 (H, W, 3), to the stored square, uint8 (S, S, C)."""
-        return cast(NDArray[np.uint8], self.fit_all(pixels[None])[0])
+        alone = pixels.reshape(1, *pixels.shape)  # with strides by which PyTorch knows that channels come last
+        return cast(NDArray[np.uint8], self.fit_all(alone)[0])
 
     def fit_all(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Pictures of one size, uint8 (N, H, W, 3), to stored squares, uint8 (N, S, S, C).

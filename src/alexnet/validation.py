@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet import dataset, predict, settings, verdict
+from alexnet import device as machine
 from alexnet.data import sources
 from alexnet.data.split import Split
 from alexnet.dataset import Dataset
@@ -46,6 +47,7 @@ def validate(
     if run is None and data is None:
         raise UsageError(f"{given} is no run, which would know its data: say what to judge on with --data")
     file = foreign.locate(given, display) if run is None else run.best
+    machine.keep_memory()
     classifier = predict.load(file, device=device, amp=amp, display=display)
     if data is not None:
         judged = _other_data(classifier, data, data_dir, display)

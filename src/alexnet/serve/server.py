@@ -14,6 +14,7 @@ from typing import cast
 
 import uvicorn
 
+from alexnet import device as machine
 from alexnet.errors import ResourceError, UsageError
 from alexnet.models import foreign
 from alexnet.predict import load
@@ -50,6 +51,7 @@ def serve(
         raise UsageError("--token must be printable ASCII without spaces around it")
     with bound(host, port) as listener:
         file = foreign.locate(run, display)
+        machine.keep_memory()
         classifier = load(run, device=device, amp=amp, display=display)
         folder = file.parent.parent if file.parent.name == "weights" else None
         address, port = listener.getsockname()[:2]
