@@ -7,7 +7,8 @@ Ours is the product: its step as `alexnet train` takes it (bf16, channels last, 
 device, gradients looked through), its answers as `alexnet predict --amp` gives them. The reference is torchvision's
 recipe as its training script has it: eager, bf16 autocast, channels first, the same rule of the same optimizer without
 anything fused; real pictures come decoded from the same store by a DataLoader's processes, which crop, mirror and
-normalise them. Where the network's own recipe augments more than that, ours does it and the reference does not.
+normalise them. Ours lie on the device whole, as small sets do. Where the network's own recipe augments more than that,
+ours does it and the reference does not.
 
 synthetic  one batch that lies on the device, again and again: what computing alone reaches
 real       a store of made-up pictures on disk, read once before, so that its pages are in memory

@@ -1,6 +1,6 @@
 """Training: ours, Keras in both precisions, plain PyTorch, on the same network with the same batch and optimizer."""
 
-from alexnet.models.arithmetic import multiply_adds
+from alexnet.models.arithmetic import flop
 from alexnet.models.network import create_model
 from benchmarks.contest import Contestant, Outcome, hold, table
 
@@ -9,18 +9,16 @@ NETWORKS = {"notebook-flowers": (0.01, 4), "notebook-mnist": (0.001, 150)}
 """The notebook's rate of Adadelta, and how many batches a turn has."""
 
 
-def flop(network: str) -> int:
-    """Operations to train `network` on one picture: forward, and twice as much backward, but for the gradient with
-    respect to the pictures themselves, which nobody needs."""
-    layers = [multiply_adds(each) for each in create_model(network).layers]
-    first = next(count for count in layers if count)
-    return 2 * (3 * sum(layers) - first)
-
-
 def contestants(network: str) -> list[Contestant]:
     """Ours first."""
     rate, steps = NETWORKS[network]
-    asked = {"network": network, "batch": BATCH, "rate": rate, "steps": steps, "flop": flop(network)}
+    asked = {
+        "network": network,
+        "batch": BATCH,
+        "rate": rate,
+        "steps": steps,
+        "flop": flop(create_model(network).layers, training=True),
+    }
     plain = {**asked, "layout": "channels_first"}
     return [
         Contestant("alexnet", "train_alexnet.py", {**asked, "precision": "auto"}),

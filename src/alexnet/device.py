@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import random
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -150,6 +151,11 @@ def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
 def precision_of(written: Mapping[str, Any], device: torch.device) -> Precision | None:
     """The precision in a run's env.json, if `device` is of the machine that it was written on; else None."""
     here = environment(device, "float32")
-    same = all(written.get(name) == here[name] for name in ("torch", "processor", "device", "cpu_capability"))
+
+    def plain(said: object) -> str:
+        return re.sub(r":\d+", "", str(said))  # each of torchrun's processes has a GPU of its own
+
+    kept = ("torch", "processor", "device", "cpu_capability")
+    same = all(plain(written.get(name)) == plain(here[name]) for name in kept)
     precision: Precision | None = written.get("precision") if same else None
     return precision if precision in ("float32", "bf16") else None

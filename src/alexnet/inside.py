@@ -48,11 +48,6 @@ class Inside:
         self._network.eval()
         self._device = next(network.parameters()).device
 
-    @property
-    def convolutions(self) -> list[str]:
-        """conv1, conv2, ...: those whose maps can be seen."""
-        return list(self._network.seen)
-
     def answer(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The logits of the centre view, float32 (classes,)."""
         with torch.inference_mode():

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,6 +62,20 @@ def write_csv(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     if "\r" in text:  # Python before 3.13 leaves a carriage return in a name unquoted, and the row would end there
         text = _as_csv(columns, kept, csv.QUOTE_ALL)
     durable.write_text(file, text)
+
+
+def in_one_line(name: str) -> str:
+    """A name with its line ends as escapes."""
+    return name.replace("\n", "\\n").replace("\r", "\\r")
+
+
+def model_name(given: str) -> str:
+    """A name that is also a folder and a part of an address.
+
+    >>> model_name("my run (2)/3")
+    'my-run-2-3'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-.") or "alexnet"
 
 
 def free_name(parent: Path, base: str) -> str:

@@ -84,7 +84,8 @@ class Preprocess:
             top, left = (height - side) // 2, (width - side) // 2
             pixels = pixels[:, top : top + side, left : left + side]
         if self.channels == 1:
-            red, green, blue = (pixels[..., [at]] * np.int32(weight) for at, weight in enumerate(GREY_OF_65536))
+            whole = pixels.astype(np.int32)
+            red, green, blue = (whole[..., [at]] * weight for at, weight in enumerate(GREY_OF_65536))
             pixels = ((red + green + blue + (1 << 15)) >> 16).astype(np.uint8)
         pixels = np.ascontiguousarray(pixels)
         square = (self.resize_to, self.resize_to)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from alexnet import durable
 from alexnet.errors import UsageError
-from alexnet.plain_files import read_csv, read_mapping, read_text, whole, write_csv
+from alexnet.plain_files import in_one_line, read_csv, read_mapping, read_text, whole, write_csv
 
 RESULTS_COLUMNS = (
     "epoch",
@@ -286,7 +286,7 @@ class Run:
 
     def write_classes(self, names: Iterable[str]) -> None:
         """Write labels.txt, one name a line; line ends inside a name become escapes."""
-        self.write_lines("labels.txt", (name.replace("\n", "\\n").replace("\r", "\\r") for name in names))
+        self.write_lines("labels.txt", map(in_one_line, names))
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Write a text file of this run, one item a line."""

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import pytest
 import tritonclient.grpc.model_config_pb2 as schema
 from google.protobuf import text_format
 
@@ -34,13 +33,6 @@ def test_a_run_becomes_a_model_repository(digits_run: Run, tmp_path: Path) -> No
     assert (answered.name, answered.data_type) == (gives.name, schema.TYPE_FP32)
     assert list(answered.dims) == gives.shape[1:] == [10]
     assert answered.label_filename == "labels.txt"
-
-
-@pytest.mark.parametrize(
-    ("given", "name"), [("a b/c", "a-b-c"), ("exp2", "exp2"), ("..", "alexnet"), ("räume", "r-ume"), ('"\n', "alexnet")]
-)
-def test_a_model_s_name_is_a_folder_and_part_of_an_address(given: str, name: str) -> None:
-    assert triton.model_name(given) == name
 
 
 def test_a_class_is_one_line_of_the_labels() -> None:

@@ -1,7 +1,9 @@
 """The command: its start, its end, its token, and that nothing is lost over many requests."""
 
 import base64
+import dataclasses
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -14,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from alexnet import plain_files, weights
 from alexnet.run import Run
-from alexnet.serve import app
 from tests.conftest import Call
 from tests.serve.conftest import Process, Serve, eventually, picture
 
@@ -118,6 +120,34 @@ def test_a_file_replaced_under_a_running_server_changes_nothing(starts: type, ta
     assert server.post("/predict", picture("green", seed=5)).json == before
     file.unlink()
     assert server.post("/predict", picture("green", seed=5)).json == before
+
+
+def test_names_that_are_no_unicode_are_served_as_escapes(starts: type, taught_run: Run, tmp_path: Path) -> None:
+    """A class whose folder's name is not UTF-8, over every protocol."""
+    state, card = weights.load(taught_run.best)
+    odd = tuple("bl\udce9" if name == "blue" else name for name in card.classes)
+    weights.save(tmp_path / "odd.safetensors", state, dataclasses.replace(card, classes=odd), config=False)
+    server = starts(run=tmp_path / "odd.safetensors")
+    content, said = picture("blue"), r"bl\udce9"
+    assert server.post("/predict", content).label == said
+    assert server.post("/huggingface", content).json[0]["label"] == said
+    tensor = {"name": "pictures", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(content).decode()]}
+    wanted = [{"name": "scores", "parameters": {"classification": 1}}]
+    body = {"inputs": [tensor], "outputs": wanted}
+    infer = "/v2/models/odd/infer"
+    assert server.post(infer, json.dumps(body).encode()).json["outputs"][0]["data"][0].endswith(said)
+    refused = server.post(infer, json.dumps(body | {"id": "\ud800"}).encode())
+    assert (refused.status, refused.error) == (400, "id must be a string of valid Unicode")
+
+
+def test_weights_of_others_in_a_folder_of_that_name_are_no_run(starts: type, taught_run: Run, tmp_path: Path) -> None:
+    """weights/one.safetensors beside nothing that makes a run: named by the file, and the page has no second tab."""
+    file = tmp_path / "weights" / "one.safetensors"
+    file.parent.mkdir()
+    shutil.copy(taught_run.best, file)
+    server = starts(run=file)
+    assert server.get("/v2/models/one").status == 200
+    assert server.get("/page/about").json["run"] is None
 
 
 def test_a_port_that_is_taken_is_told(call: Call, server_of_colours: Process, taught_run: Run) -> None:
@@ -248,7 +278,7 @@ def test_the_reference_needs_nothing_from_elsewhere(server_of_colours: Process) 
     ("given", "name"), [("exp", "exp"), ("a b/c", "a-b-c"), ("<script>", "script"), ("..", "alexnet"), ("ä", "alexnet")]
 )
 def test_a_model_gets_a_name_that_fits_into_an_address(given: str, name: str) -> None:
-    assert app.model_name(given) == name
+    assert plain_files.model_name(given) == name
 
 
 def test_help_does_not_load_torch() -> None:

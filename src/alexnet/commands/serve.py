@@ -60,7 +60,7 @@ from alexnet.errors import UsageError
     help="After SIGTERM: not ready for so long, then the end.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the network [as many as processors].")
-@click.option("--workers", "-j", type=click.IntRange(min=1), help="Threads that decode pictures [as many].")
+@click.option("--workers", "-j", type=click.IntRange(min=1), help="Threads that decode [as many as processors].")
 @options.device
 @click.option("--amp/--no-amp", default=False, help="Answer in bf16 instead of float32.")
 @click.option("--verbose", "-v", is_flag=True, help="A line for every request.")

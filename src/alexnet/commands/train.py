@@ -78,6 +78,8 @@ def command(
     from alexnet import cross_validation, resumption
     from alexnet.training.world import World
 
+    if live and given.get("folds"):
+        raise UsageError("--live shows one training: leave out --folds")
     display = options.display(quiet, verbose, as_json, live)
     asked = options.said({"data": data, **given})
     if given["resume"] is not None:

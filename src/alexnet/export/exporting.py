@@ -10,7 +10,7 @@ from alexnet.export import certificate, compared, making, packages, triton, veri
 from alexnet.export.certificate import Certificate
 from alexnet.export.making import Order
 from alexnet.models import foreign
-from alexnet.plain_files import refuse_overwriting
+from alexnet.plain_files import model_name, refuse_overwriting
 from alexnet.progress import Display
 from alexnet.run import Run, shown
 
@@ -82,9 +82,13 @@ def export(
         data, proof = making.onnx_int8(order, dataset.of_run(run, classifier.card, data_dir, display))
     else:
         data, proof = making.onnx(order)
-    if form == "triton":
-        triton.write_around(target, classifier.card)
-    durable.write(target, lambda out: out.write(data), check=verification.verify)
+
+    def check(unfinished: Path) -> None:
+        verification.verify(unfinished)
+        if form == "triton":
+            triton.write_around(target, classifier.card)
+
+    durable.write(target, lambda out: out.write(data), check=check)
     exported = Exported(file, form, classifier.card.variant, target, len(data), proof)
     _tell(exported, inside.origin, display)
     return exported
@@ -105,7 +109,7 @@ def _target(given: str, run: Run | None, form: Form, int8: bool, output: Path | 
     folder = (run.path / "export") if run is not None else Path()
     if form == "triton":
         called = name or (Path(given).stem if run is None else run.path.resolve().name)
-        return (output or folder / "triton") / triton.model_name(called) / "1" / "model.onnx"
+        return (output or folder / "triton") / model_name(called) / "1" / "model.onnx"
     ending = ".pt2" if form == "torch" else ".onnx"
     target = output or folder / f"model{'-int8' if int8 else ''}{ending}"
     if target.suffix != ending:

@@ -1,24 +1,15 @@
 """A model repository for NVIDIA's Triton Inference Server: NAME/config.pbtxt, NAME/labels.txt, NAME/1/model.onnx."""
 
 import json
-import re
 from pathlib import Path
 
 from alexnet import durable
 from alexnet.export.names import PICTURES, PROBABILITIES
+from alexnet.plain_files import in_one_line
 from alexnet.weights import Card
 
 MOST_TOGETHER = 32  # pictures in one batch
 _WAIT = 2000  # microseconds that a picture may wait for others of its size
-
-
-def model_name(given: str) -> str:
-    """A name that is also a folder and a part of an address.
-
-    >>> model_name("my run (2)")
-    'my-run-2'
-    """
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", given).strip("-.") or "alexnet"
 
 
 def configuration(name: str, card: Card) -> str:
@@ -51,11 +42,11 @@ def configuration(name: str, card: Card) -> str:
 
 def labels(card: Card) -> str:
     """The text of labels.txt: a class a line, line ends inside a name as escapes."""
-    return "".join(name.replace("\n", "\\n").replace("\r", "\\r") + "\n" for name in card.classes)
+    return "".join(f"{in_one_line(name)}\n" for name in card.classes)
 
 
 def write_around(model: Path, card: Card) -> None:
-    """What Triton wants to know of NAME/1/model.onnx, into the folder NAME; before the model itself is there."""
+    """What Triton wants to know of NAME/1/model.onnx, into the folder NAME;"""
     folder = model.parents[1]
     durable.write_text(folder / "labels.txt", labels(card))
     durable.write_text(folder / "config.pbtxt", configuration(folder.name, card))

@@ -68,7 +68,8 @@ def verify(file: Path) -> Verified:
             f"{file} is damaged, was changed after its export, or comes from another program: the digest at its end is "
             "not that of the rest. Export it anew"
         )
-    packages.require("torch" if seal.is_zip(data) else "onnxruntime")
+    if not seal.is_zip(data):
+        packages.require("onnxruntime")
     try:
         session = opened(data)
         certificate = Certificate.from_json(session.metadata[CERTIFICATE])

@@ -1,6 +1,5 @@
 """The application: routes of all protocols around one queue."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from alexnet import __version__
 from alexnet.data import images
+from alexnet.plain_files import model_name
 from alexnet.predict import Classifier
 from alexnet.run import Run
 from alexnet.serve import huggingface, inference, native, page, reference, schemas
@@ -68,7 +68,7 @@ class Application:
         app.add_exception_handler(RefusalError, refused)
         app.add_exception_handler(HTTPException, not_found)
         app.add_exception_handler(RequestValidationError, _not_valid)
-        app.include_router(page.router(classifier, run, limits))
+        app.include_router(page.router(classifier, run, answering.bodies))
         app.include_router(native.router(answering))
         app.include_router(huggingface.router(answering))
         app.include_router(inference.router(answering, self.state))
@@ -101,15 +101,6 @@ class Application:
 
 
 _ASKED: dict[int | str, dict[str, Any]] = {status: schemas.REFUSALS[status] for status in (400, 401)}
-
-
-def model_name(text: str) -> str:
-    """A name that can stand in an address as it is.
-
-    >>> model_name("my flowers/3")
-    'my-flowers-3'
-    """
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "alexnet"
 
 
 async def refused(_: Request, refusal: Exception) -> Response:

@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
@@ -49,7 +50,7 @@ class Job:
 
 
 class Pace:
-    """Seconds a picture costs, as it was seen lately; safe to be told by several threads."""
+    """Seconds a picture costs, as it was seen lately."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -110,16 +111,30 @@ class Batcher:
         stuck = since is not None and time.monotonic() - since > self.limits.stuck_seconds
         return self._answered.is_set() and not stuck
 
-    async def answer(self, pictures: Sequence[bytes | NDArray[np.uint8]]) -> Outputs:
-        """Encoded pictures, or RGB pixels (H, W, 3), in their order.
+    def deadline(self) -> float:
+        """By when a request that is whole now must be answered, in the loop's time."""
+        return self._loop.time() + self.limits.deadline
+
+    @asynccontextmanager
+    async def until(self, deadline: float) -> AsyncIterator[None]:
+        """Work that ends by `deadline`. Errors: RefusalError when it does not."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                yield
+        except TimeoutError:
+            self.metrics.refused("late")
+            raise RefusalError(HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {self.limits.deadline:g} s") from None
+
+    async def answer(self, pictures: Sequence[bytes | NDArray[np.uint8]], deadline: float | None = None) -> Outputs:
+        """Encoded pictures, or RGB pixels (H, W, 3), in their order; by `deadline`, or what the limits say from now on.
 
         Errors: RefusalError when it is too busy or too late; DataError for a picture that cannot be read.
         """
-        return await self._within_deadline(len(pictures), [self._fit_and_ask(picture) for picture in pictures])
+        return await self._admitted([self._fit_and_ask(picture) for picture in pictures], deadline)
 
-    async def answer_prepared(self, batch: NDArray[np.float32]) -> Outputs:
+    async def answer_prepared(self, batch: NDArray[np.float32], deadline: float | None = None) -> Outputs:
         """The network's own input, float32 (N, C, size, size). Errors: RefusalError."""
-        return await self._within_deadline(len(batch), [self._ask(prepared) for prepared in batch])
+        return await self._admitted([self._ask(prepared) for prepared in batch], deadline)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Something that takes a processor's time, by one of the decoding threads.
@@ -134,7 +149,8 @@ class Batcher:
 
     # ---- a request's task ------------------------------------------------------------------------------------
 
-    async def _within_deadline(self, count: int, answers: Sequence[Coroutine[Any, Any, Outputs]]) -> Outputs:
+    async def _admitted(self, answers: Sequence[Coroutine[Any, Any, Outputs]], deadline: float | None) -> Outputs:
+        count = len(answers)
         try:
             self._admit(count)
         except RefusalError:
@@ -143,16 +159,13 @@ class Batcher:
             raise
         self.pending += count
         try:
-            async with asyncio.timeout(self.limits.deadline):
+            async with self.until(self.deadline() if deadline is None else deadline):
                 if count == 1:
                     return await answers[0]
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(answer) for answer in answers]
             rows = [task.result() for task in tasks]
             return Outputs(np.concatenate([row.scores for row in rows]), np.concatenate([row.logits for row in rows]))
-        except TimeoutError:
-            self.metrics.refused("late")
-            raise RefusalError(HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {self.limits.deadline:g} s") from None
         except BaseExceptionGroup as group_of_errors:
             raise group_of_errors.exceptions[0] from None
         finally:

@@ -46,6 +46,7 @@ class Connection(HttpToolsProtocol):
         for cycle in (self._running, *(each for each, _ in self.pipeline)):
             if cycle is not None:  # uvicorn tells only the request that came last
                 cycle.disconnected = True
+                cycle.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
 

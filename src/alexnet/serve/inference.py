@@ -23,7 +23,7 @@ VERSION = "1"
 PICTURES, PIXELS, TENSOR, SCORES = "pictures", "pixels", "tensor", "scores"
 DATATYPES = {PICTURES: "BYTES", PIXELS: "UINT8", TENSOR: "FP32"}
 HEADER_LENGTH = "Inference-Header-Content-Length"
-LARGE = 64 << 10  # bytes of a body that is not parsed between two other requests, but by a thread
+LARGE = 64 << 10  # bytes of JSON that are not parsed between two other requests, but by a thread
 
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: schemas.REFUSALS[404],
@@ -74,7 +74,7 @@ def router(answering: Answering, state: State) -> APIRouter:
         """Classify pictures: JSON, or JSON and the tensors' bytes behind it."""
         async with answering.body(request) as body:
             length = request.headers.get(HEADER_LENGTH)
-            if len(body) < LARGE or length is not None:
+            if tensors.json_length(body, length) < LARGE:
                 asked = tensors.parse(body, length)
             else:
                 asked = await answering.in_thread(request, lambda: tensors.parse(body, length))

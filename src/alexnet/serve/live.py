@@ -14,7 +14,7 @@ from alexnet.progress import Display
 
 KEY = "ALEXNET_WATCH_KEY"
 """The variable by which the child is told the key: others may see a command line."""
-NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client", "captum")
+NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart", "captum")
 
 
 class LiveDisplay(Display):

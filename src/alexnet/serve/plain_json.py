@@ -1,4 +1,4 @@
-"""JSON from strangers: an object, of finite numbers, at a depth that can be read."""
+"""JSON from strangers: an object, at a depth that can be read; and text that JSON can hold."""
 
 import json
 from typing import Any
@@ -16,6 +16,15 @@ def read_object(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad("not a JSON object")
     return value
+
+
+def readable(given: str) -> str:
+    r"""A name as every client can read it: bytes that are not UTF-8 become escapes.
+
+    >>> print(readable("bl\udce9"))
+    bl\udce9
+    """
+    return given.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _refuse(constant: str) -> None:

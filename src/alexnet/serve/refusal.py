@@ -4,6 +4,8 @@ from http import HTTPStatus
 
 from starlette.responses import JSONResponse
 
+from alexnet.errors import printable
+
 
 class RefusalError(Exception):
     """A request that gets no answer. Raised anywhere below a route; becomes {"error": "..."}."""
@@ -26,4 +28,4 @@ def bad(message: str) -> RefusalError:
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """The one form of all errors, which is that of the Open Inference Protocol."""
-    return JSONResponse({"error": message}, status, headers)
+    return JSONResponse({"error": printable(message)}, status, headers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import signal
@@ -9,6 +10,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import cast
 
@@ -23,6 +26,7 @@ from alexnet.run import Run
 from alexnet.serve.app import Application
 from alexnet.serve.connection import Connection, bounded_by
 from alexnet.serve.limits import Limits
+from alexnet.serve.plain_json import readable
 
 LOOPBACK_NAMES = frozenset(["localhost", "127.0.0.1", "[::1]"])
 
@@ -53,14 +57,15 @@ def serve(
         file = foreign.locate(run, display)
         machine.keep_memory()
         classifier = load(run, device=device, amp=amp, display=display)
-        folder = file.parent.parent if file.parent.name == "weights" else None
+        classifier.card = replace(classifier.card, classes=tuple(map(readable, classifier.classes)))
+        trained = _run_of(file)
         address, port = listener.getsockname()[:2]
         local = ipaddress.ip_address(address).is_loopback
         hosts = {host.lower(), *(each.lower() for each in allowed_hosts)}
         application = Application(
             classifier,
-            name=name or (folder or file.with_suffix("")).name,
-            run=None if folder is None else Run(folder),
+            name=name or (file.with_suffix("") if trained is None else trained.path).name,
+            run=trained,
             limits=limits,
             token=token,
             hosts=frozenset(LOOPBACK_NAMES | hosts) if local or allowed_hosts else None,
@@ -68,8 +73,7 @@ def serve(
             verbose=verbose,
         )
         _log_to_stderr(verbose)
-        shown = f"[{host}]" if ":" in host else host
-        base = f"http://{shown}:{port}"
+        base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         secret = "" if token is None else '-H "Authorization: Bearer $ALEXNET_TOKEN" '
         lines = [
             f"serving {run} ({classifier.card.variant}, {len(classifier.classes)} classes) on {base}",
@@ -79,9 +83,18 @@ def serve(
         if not local and token is None:
             lines.append("anybody who reaches this address may ask: --token makes them prove themselves")
         server = _Server(application, config(application, limits), limits.drain_seconds, display, lines)
-        server.run([listener])
+        try:
+            server.run([listener])
+        except SystemExit:  # uvicorn's way to say that the application could not start
+            raise ResourceError("the server could not start: the log says why") from None
     if application.batcher.broken.is_set():
         raise ResourceError("the network died again and again: the log says why")
+
+
+def _run_of(file: Path) -> Run | None:
+    """The run whose weights these are; None for weights without one, such as those of others in a folder `weights`."""
+    run = Run(file.resolve().parents[1]) if file.parent.name == "weights" else None
+    return run if run is not None and run.args_file.is_file() else None
 
 
 def config(application: Application, limits: Limits) -> uvicorn.Config:
@@ -122,6 +135,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say where it listens when it does."""
         await super().startup(sockets)
+        if not self.started or self._application.batcher.broken.is_set():
+            self.should_exit = True
+            return
         for line in self._lines:
             self._display.say(line)
 
@@ -181,9 +197,18 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         try:
             listener.bind(address)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UsageError(f"cannot listen on {host}:{port} ({reason}): name another --port or --host") from error
-        yield listener
+            raise _taken(host, port, error) from error
+        try:
+            yield listener
+        except OSError as error:  # another program began to listen on it in between
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, error: OSError) -> UsageError:
+    reason = (error.strerror or str(error)).lower()
+    return UsageError(f"cannot listen on {host}:{port} ({reason}): name another --port or --host")
 
 
 def _accepted(listener: socket.socket) -> Iterator[socket.socket]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.serve.plain_json import read_object
+from alexnet.serve.plain_json import read_object, readable
 from alexnet.serve.refusal import bad
 
 TYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4")}
@@ -72,13 +72,7 @@ class Output:
 
 def parse(body: bytes, header_length: str | None) -> InferRequest:
     """A request's body. Errors: RefusalError that says what does not fit."""
-    length = len(body)
-    if header_length is not None:
-        if not header_length.isascii() or not header_length.isdigit() or len(header_length) > 9:
-            raise bad("Inference-Header-Content-Length is no number")
-        length = int(header_length)
-        if length > len(body):
-            raise bad(f"Inference-Header-Content-Length is {length}, the body has {len(body)} bytes")
+    length = json_length(body, header_length)
     request = read_object(body[:length])
     rest = _Rest(memoryview(body)[length:])
     given = _list(request.get("inputs"), "inputs")
@@ -88,9 +82,20 @@ def parse(body: bytes, header_length: str | None) -> InferRequest:
     binary = _flag(_parameters(request), "binary_data_output", False)
     outputs = [_wanted(output, binary) for output in _list(request.get("outputs") or [], "outputs")]
     identity = request.get("id")
-    if not isinstance(identity, str | None):
-        raise bad("id must be a string")
+    if not isinstance(identity, str | None) or (identity is not None and readable(identity) != identity):
+        raise bad("id must be a string of valid Unicode")
     return InferRequest(identity, inputs, outputs, binary)
+
+
+def json_length(body: bytes, header_length: str | None) -> int:
+    """How many of a body's bytes are JSON. Errors: RefusalError for a header that is none."""
+    if header_length is None:
+        return len(body)
+    if not header_length.isascii() or not header_length.isdigit() or len(header_length) > 9:
+        raise bad("Inference-Header-Content-Length is no number")
+    if int(header_length) > len(body):
+        raise bad(f"Inference-Header-Content-Length is {header_length}, the body has {len(body)} bytes")
+    return int(header_length)
 
 
 def encode(header: dict[str, Any], outputs: list[Output]) -> tuple[bytes, int | None]:

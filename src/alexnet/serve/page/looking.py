@@ -20,7 +20,6 @@ from alexnet.errors import DataError
 from alexnet.inside import Inside, Maps
 from alexnet.predict import Classifier
 from alexnet.serve.bodies import Bodies, unless_gone
-from alexnet.serve.limits import Limits
 from alexnet.serve.page import painting
 from alexnet.serve.refusal import RefusalError, bad
 
@@ -34,9 +33,8 @@ WAITING = 16  # requests at a time; one is worked on
 class Looking:
     """One thread that looks, and those who wait for it."""
 
-    def __init__(self, classifier: Classifier, limits: Limits) -> None:
-        self.classifier, self.limits = classifier, limits
-        self.bodies = Bodies(limits)
+    def __init__(self, classifier: Classifier, bodies: Bodies) -> None:
+        self.classifier, self.bodies = classifier, bodies
         self._inside: Inside | None = None
         self._pool = ThreadPoolExecutor(1, "inside", _gently)
         self._waiting = 0
@@ -66,9 +64,10 @@ class Looking:
         return work(self._inside, body)
 
 
-def router(classifier: Classifier, limits: Limits) -> APIRouter:
+def router(classifier: Classifier, bodies: Bodies) -> APIRouter:
     """The three routes. Each takes a picture's bytes as POST /predict does."""
-    routes, looking = APIRouter(prefix="/inside"), Looking(classifier, limits)
+    routes, looking = APIRouter(prefix="/inside"), Looking(classifier, bodies)
+    limits = bodies.limits
     numbers = {label: index for index, label in enumerate(classifier.classes)}
 
     @routes.post("/heat")

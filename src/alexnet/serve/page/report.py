@@ -13,6 +13,7 @@ from alexnet import doctor, presence
 from alexnet.errors import AlexNetError, DataError
 from alexnet.run import Run
 from alexnet.serve.page import painting
+from alexnet.serve.plain_json import readable
 
 MOST_CLASSES = 60  # a larger confusion matrix is told by the pairs that are confused most often
 PAIRS = 20
@@ -162,4 +163,4 @@ def plain(values: Any) -> Any:  # noqa: ANN401 (anything that JSON can say)
         return values if math.isfinite(values) else None
     if values is None or isinstance(values, bool | int):
         return values
-    return str(values).encode("utf-8", "backslashreplace").decode()
+    return readable(str(values))
