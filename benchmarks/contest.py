@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from alexnet.device import choose_precision
+
 HERE = Path(__file__).parent
 PEERS = HERE / ".venv" / "bin" / "python"
 """The peers' own environment; `make bench` sets it up."""
@@ -106,6 +110,11 @@ def table(outcomes: Sequence[Outcome], unit: str, peak: dict[str, float] | None 
         memory = f"{outcome.memory / 1e9:.2f} GB"
         lines.append(f"| {outcome.name} | {outcome.median:,.4g} | {spread} | {ratio} | {share} | {memory} |")
     return lines
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16; where it does not, it is emulated, and takes minutes for nothing."""
+    return choose_precision(torch.device("cpu")) == "bf16"
 
 
 def say(text: str) -> None:

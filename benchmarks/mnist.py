@@ -16,10 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from alexnet.device import choose_precision
-from benchmarks.contest import HERE, PEERS, say
+from benchmarks.contest import HERE, PEERS, has_bf16, say
 
 RATE = 1.0
 """Adadelta's own rate: with Keras's default, 0.001, the network is at 0.7 after 12 epochs."""
@@ -27,8 +24,7 @@ RATE = 1.0
 
 def run(rounds: int, data: Path) -> tuple[list[str], dict[str, Any]]:
     """Take turns; lines to print, and what was measured."""
-    cpu = torch.device("cpu")
-    precisions = ["float32"] + (["mixed_bfloat16"] if choose_precision(cpu) == "bf16" else [])
+    precisions = ["float32"] + (["mixed_bfloat16"] if has_bf16() else [])
     ours_is = "alexnet, recipe modern"
     contestants: dict[str, Callable[[], dict[str, Any]]] = {ours_is: partial(_ours, data)}
     contestants |= {f"Keras, {precision}": partial(_keras, data, precision) for precision in precisions}

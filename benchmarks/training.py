@@ -2,7 +2,7 @@
 
 from alexnet.models.arithmetic import flop
 from alexnet.models.network import create_model
-from benchmarks.contest import Contestant, Outcome, hold, table
+from benchmarks.contest import Contestant, Outcome, has_bf16, hold, table
 
 BATCH = 128
 NETWORKS = {"notebook-flowers": (0.01, 4), "notebook-mnist": (0.001, 150)}
@@ -20,7 +20,7 @@ def contestants(network: str) -> list[Contestant]:
         "flop": flop(create_model(network).layers, training=True),
     }
     plain = {**asked, "layout": "channels_first"}
-    return [
+    everybody = [
         Contestant("alexnet", "train_alexnet.py", {**asked, "precision": "auto"}),
         Contestant("Keras, mixed_bfloat16", "train_keras.py", {**asked, "precision": "mixed_bfloat16"}, peer=True),
         Contestant("Keras, float32", "train_keras.py", {**asked, "precision": "float32"}, peer=True),
@@ -32,6 +32,7 @@ def contestants(network: str) -> list[Contestant]:
         ),
         Contestant("PyTorch, float32", "train_pytorch.py", {**plain, "precision": "float32"}),
     ]
+    return [each for each in everybody if has_bf16() or "float32" in each.name or each.name == "alexnet"]
 
 
 def run(rounds: int, peak: dict[str, float]) -> tuple[list[str], dict[str, list[Outcome]]]:
