@@ -25,6 +25,8 @@ from benchmarks.contest import Contestant, Outcome, hold, say
 SIZES = (1_000, 10_000, 100_000)
 BATCHES = (16, 32, 64, 128, 256, 512)
 CLASSES, SIDE = 10, 48
+NETWORKS = {"notebook-mnist": 20, "notebook-flowers": 1}
+"""And how many batches of the largest size a turn has."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     print("| pictures | seconds in all | ms a picture | training, pictures/s | memory | memory above the smallest |")
@@ -109,7 +112,8 @@ def main() -> None:
             f"{cost.memory / 1e9:.2f} GB | {more:.1f} kB a picture |",
             flush=True,
         )
-    for network, steps in (("notebook-mnist", 20), ("notebook-flowers", 1)):
+    for network in asked.networks:
+        steps = NETWORKS[network]
         say(network)
         print(f"\n| `{network}`: threads | batch | pictures/s | memory | memory a picture |\n|---|---|---|---|---|")
         measured = by_batch(network, steps, asked.rounds)

@@ -85,12 +85,14 @@ class Classifier:
         ]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *chunks])
 
-    def fit(self, picture: Picture, *, max_pixels: int = images.MAX_PIXELS) -> NDArray[np.uint8]:
+    def fit(
+        self, picture: Picture, *, name: str | None = None, max_pixels: int = images.MAX_PIXELS
+    ) -> NDArray[np.uint8]:
         """A picture as the network's evaluation view takes it, uint8 (S, S, C).
 
-        Errors: DataError for one that cannot be read.
+        Errors: DataError for one that cannot be read; it calls bytes by `name`.
         """
-        return self.card.preprocess.fit(_pixels(picture, max_pixels))
+        return self.card.preprocess.fit(_pixels(picture, name, max_pixels))
 
     def answer(self, fitted: Sequence[NDArray[np.uint8]]) -> Outputs:
         """What the network says of pictures that `fit` has prepared, all in one batch."""
@@ -191,9 +193,9 @@ def _outputs(logits: list[Tensor]) -> Outputs:
     return Outputs(mean_over_views(logits).cpu().numpy(), mean.cpu().numpy())
 
 
-def _pixels(picture: Picture, max_pixels: int) -> NDArray[np.uint8]:
+def _pixels(picture: Picture, name: str | None, max_pixels: int) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise DataError(f"pixels must be uint8 of shape (H, W, 3), not {picture.dtype} {picture.shape}")
         return picture
-    return images.read(Path(picture) if isinstance(picture, str) else picture, max_pixels=max_pixels)
+    return images.read(Path(picture) if isinstance(picture, str) else picture, name, max_pixels=max_pixels)

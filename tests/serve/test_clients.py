@@ -104,6 +104,11 @@ def test_triton_is_told_why_not(client: Any) -> None:
         client.infer("shapes", [_pictures(picture())])
 
 
+def test_of_several_pictures_the_bad_one_is_named(client: Any) -> None:
+    with pytest.raises(InferenceServerException, match="picture 1: "):
+        client.infer("colours", [_pictures(picture("red"), b"none", picture("blue"))])
+
+
 def test_hugging_face(server_of_colours: Process, tmp_path: Path) -> None:
     """Raw bytes, a path, and JSON with parameters."""
     client = InferenceClient(model=f"{server_of_colours.url}/huggingface")

@@ -130,7 +130,8 @@ class Batcher:
 
         Errors: RefusalError when it is too busy or too late; DataError for a picture that cannot be read.
         """
-        return await self._admitted([self._fit_and_ask(picture) for picture in pictures], deadline)
+        names = [f"picture {number}" for number in range(len(pictures))] if len(pictures) > 1 else [None]
+        return await self._admitted(list(map(self._fit_and_ask, pictures, names)), deadline)
 
     async def answer_prepared(self, batch: NDArray[np.float32], deadline: float | None = None) -> Outputs:
         """The network's own input, float32 (N, C, size, size). Errors: RefusalError."""
@@ -189,17 +190,17 @@ class Batcher:
                 retry_after=max(1, ceil(wait)),
             )
 
-    async def _fit_and_ask(self, picture: bytes | NDArray[np.uint8]) -> Outputs:
+    async def _fit_and_ask(self, picture: bytes | NDArray[np.uint8], name: str | None) -> Outputs:
         self._decoding += 1
         try:
-            fitted = await self.in_thread(lambda: self._fit(picture))
+            fitted = await self.in_thread(lambda: self._fit(picture, name))
         finally:
             self._decoding -= 1
         return await self._ask(fitted)
 
-    def _fit(self, picture: bytes | NDArray[np.uint8]) -> Fitted:
+    def _fit(self, picture: bytes | NDArray[np.uint8], name: str | None) -> Fitted:
         started = time.perf_counter()
-        fitted = self.classifier.fit(picture, max_pixels=self.limits.max_pixels)
+        fitted = self.classifier.fit(picture, name=name, max_pixels=self.limits.max_pixels)
         self._decode_pace.saw(time.perf_counter() - started)
         return fitted
 
