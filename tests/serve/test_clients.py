@@ -24,7 +24,7 @@ from alexnet.export.verification import Session
 from alexnet.progress import Display
 from alexnet.run import Run
 from tests.conftest import COLOURS, Call, noisy
-from tests.serve.conftest import Process, picture
+from tests.serve.conftest import Process, eventually, picture
 
 CLASSES = sorted(COLOURS)
 
@@ -46,7 +46,8 @@ def test_the_start_says_what_to_type(server_of_colours: Process, tmp_path: Path)
     (tmp_path / "picture.jpg").write_bytes(picture("green", "JPEG"))
     until = next(line for line in server_of_colours.said if line.startswith("serving"))
     assert "3 classes" in until
-    line = next(line for line in iter(lambda: server_of_colours.said[1], None) if line.startswith("try: "))
+    eventually(lambda: any(line.startswith("try: ") for line in server_of_colours.said))
+    line = next(line for line in server_of_colours.said if line.startswith("try: "))
     done = subprocess.run(line.removeprefix("try: "), shell=True, cwd=tmp_path, capture_output=True, check=True)
     assert json.loads(done.stdout)["predictions"][0]["label"] == "green"
 
