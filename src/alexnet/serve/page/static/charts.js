@@ -37,9 +37,12 @@ export function curves(title, lines, { told = (value) => value.toPrecision(3), m
     );
     if (mark !== undefined) {
       const late = across(mark) > width * 0.7;
+      const lineAt = drawn.map(({ points }) => down((points.find(([x]) => x >= mark) ?? points.at(-1))[1]));
+      const places = [EDGE.top + 10, HEIGHT - EDGE.bottom - 6, HEIGHT / 2];
+      const free = places.find((y) => lineAt.every((at) => Math.abs(at - y + 4) > 16)) ?? places[0];
       chart.append(
         svg("line", { class: "best", x1: across(mark), x2: across(mark), y1: EDGE.top, y2: HEIGHT - EDGE.bottom }),
-        svg("text", { x: across(mark) + (late ? -6 : 6), y: EDGE.top + 10, "text-anchor": late ? "end" : "start" }, markName),
+        svg("text", { x: across(mark) + (late ? -6 : 6), y: free, "text-anchor": late ? "end" : "start" }, markName),
       );
     }
     for (const line of drawn) {
