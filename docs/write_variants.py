@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alexnet.models.layers import Conv
-from alexnet.models.network import place
+from alexnet.models.placing import place
 from alexnet.models.proof import Proof, prove
 from alexnet.models.summary import Row, summarise
 from alexnet.models.variants import VARIANTS, Variant

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from alexnet import device as machine
 from alexnet.inside import Box, Inside
 from alexnet.models import variants
-from alexnet.models.network import create_model, list_models, smallest_side
+from alexnet.models.network import create_model, list_models
+from alexnet.models.placing import smallest_side
 from alexnet.predict import load
 from alexnet.preprocess import Preprocess
 from alexnet.run import Run

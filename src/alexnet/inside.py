@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alexnet.models.layers import MaxPool, ReLU, Tanh
-from alexnet.models.network import AlexNet, Placed
+from alexnet.models.network import AlexNet
+from alexnet.models.placing import Placed
 from alexnet.preprocess import Preprocess
 
 

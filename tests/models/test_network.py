@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models.modules import KerasBatchNorm
-from alexnet.models.network import AlexNet, create_model, list_models, place, probabilities
+from alexnet.models.network import AlexNet, create_model, list_models, probabilities
+from alexnet.models.placing import place
+from alexnet.models.ready import Ready, ready
 from alexnet.models.variants.keras import NOTEBOOK_FLOWERS
 from alexnet.preprocess import Preprocess
 
@@ -135,3 +137,17 @@ def test_all_listed_models_can_be_made() -> None:
         with torch.device("meta"):  # sizes without memory
             network = create_model(name).eval()
         assert network(torch.zeros(2, *network.input_shape, device="meta")).shape == (2, network.classes)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", ["notebook-mnist", "notebook-flowers", "d2l"])
+def test_maps_lie_channels_last_whatever_the_layout_of_the_pictures(name: str, layout: torch.memory_format) -> None:
+    network = create_model(name, num_classes=3).on(torch.device("cpu")).eval()
+    pictures = torch.rand(2, *network.input_shape).contiguous(memory_format=layout)
+    assert network.conv1(pictures).stride(1) == 1
+    made = ready(network, "float32")
+    assert isinstance(made, Ready)
+    for step in made.steps:
+        pictures = step(pictures)
+        if pictures.dim() == 4 and pictures.shape[1] > 3:
+            assert pictures.stride(1) == 1

@@ -20,7 +20,8 @@ from alexnet.models.layers import (
     MaxPool,
     Threshold,
 )
-from alexnet.models.network import AlexNet, create_model, list_models, place
+from alexnet.models.network import AlexNet, create_model, list_models
+from alexnet.models.placing import place
 from alexnet.models.variants import VARIANTS, Variant, find
 
 NAMES = [

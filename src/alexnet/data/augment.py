@@ -156,11 +156,21 @@ def draw_bends(count: int, settings: Augment, generator: Generator) -> Tensor:
 def warp(stored: Tensor, maps: Tensor, size: int, bends: Tensor | None = None) -> Tensor:
     """Sample (N, C, S, S) along affine maps (N, 2, 3), after local shifts (N, 2, b, b) if there are `bends`: float32
     (N, C, size, size); zeros outside."""
-    shape = [len(stored), stored.shape[1], size, size]
-    grid = F.affine_grid(send(maps, stored.device), shape, align_corners=False)
+    places = _places(send(maps, stored.device), size)
     if bends is not None:
-        grid = grid + F.interpolate(send(bends, stored.device), size=size, mode="bicubic").permute(0, 2, 3, 1)
+        places = places + F.interpolate(send(bends, stored.device), size=size, mode="bicubic")
+    grid = places.permute(0, 2, 3, 1)
     return F.grid_sample(stored.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _places(maps: Tensor, size: int) -> Tensor:
+    """Where each pixel of the output lies in the stored picture, (N, 2, size, size), x and y in [-1, 1].
+
+    A plane is a row plus a column; `F.affine_grid` gives the same from N small matrix products, ten times slower.
+    """
+    centres = (2 * torch.arange(size, device=maps.device) + 1) / size - 1
+    across, down = maps[:, :, :1] * centres, maps[:, :, 1:2] * centres + maps[:, :, 2:]
+    return across[:, :, None, :] + down[:, :, :, None]
 
 
 def flip(batch: Tensor, generator: Generator) -> Tensor:

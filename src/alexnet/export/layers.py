@@ -27,7 +27,8 @@ from alexnet.models.layers import (
     Tanh,
     Threshold,
 )
-from alexnet.models.network import AlexNet, Placed
+from alexnet.models.network import AlexNet
+from alexnet.models.placing import Placed
 
 
 def logits(graph: Graph, network: AlexNet, pictures: Value) -> Value:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from alexnet.models.layers import AdaptiveAveragePool, BatchNorm, Conv, Dense, MapNorm, MaxPool
-from alexnet.models.network import Placed
+from alexnet.models.placing import Placed
 
 
 def counts(placed: Placed) -> tuple[int, int]:

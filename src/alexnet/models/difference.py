@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from alexnet.models import variants
 from alexnet.models.arithmetic import counts
-from alexnet.models.network import Placed, place
+from alexnet.models.placing import Placed, place
 from alexnet.models.summary import tabulate
 from alexnet.models.variants import Variant
 

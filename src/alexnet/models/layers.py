@@ -12,6 +12,7 @@ from typing import Literal
 from torch import nn
 
 from alexnet.models import modules
+from alexnet.models.convolution import Conv2d
 
 Shape = tuple[int, ...]
 
@@ -75,7 +76,7 @@ class Conv:
         filters, (height, width) = self.output(shape)[0], (self.pads(side) for side in shape[1:])
         if height[0] == height[1] and width[0] == width[1]:
             padding = (height[0], width[0])
-            return nn.Conv2d(shape[0], filters, self.kernel, self.stride, padding, groups=self.groups)
+            return Conv2d(shape[0], filters, self.kernel, self.stride, padding, groups=self.groups)
         return modules.PaddedConv2d(shape[0], filters, self.kernel, self.stride, (*width, *height), self.groups)
 
 

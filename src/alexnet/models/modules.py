@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.models.convolution import Conv2d
+
 Padding = tuple[int, int, int, int]
 """Pixels left, right, top and bottom, in the order of `torch.nn.functional.pad`."""
 
 
-class PaddedConv2d(nn.Conv2d):
+class PaddedConv2d(Conv2d):
     """A convolution over (N, C, H, W) with zeros on some sides only.
 
     The 2012 code reads pixels beyond the picture as 0: 55 windows of 11 pixels at stride 4 cover 227 of the 224

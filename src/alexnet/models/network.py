@@ -2,95 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.models import variants
+from alexnet.models import reach, variants
 from alexnet.models.initial import init_weights
-from alexnet.models.layers import Conv, Dense, Flatten, Layer, MaxPool, ReLU, Shape
+from alexnet.models.layers import Conv, Dense, MaxPool, ReLU, Shape
+from alexnet.models.placing import Placed, place
 from alexnet.models.variants import Variant
 from alexnet.preprocess import Preprocess
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A layer in its place: its name in the network, its stage, its description, the shapes it meets."""
-
-    name: str
-    stage: str
-    """The name of the layer with weights that it belongs to (see `Variant.stages`)."""
-    layer: Layer
-    input: Shape
-    output: Shape
-
-
-def place(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
-    """Every layer of `variant` for pictures of `shape` (C, H, W), by arithmetic alone.
-
-    The layer with weights carries its stage's name (conv1, fc6); what belongs to it is named by kind and the
-    stage's number (relu1, pool1, bn1, drop6). Where a convolution and a dense layer share a number, the
-    convolution's say so (relu_conv6).
-
-    Errors: UsageError when the picture is too small for it, with the smallest side that would do.
-    """
-    placed = _walk(variant, classes, shape)
-    if any(side < 1 for each in placed for side in each.output):
-        smallest = smallest_side(variant)
-        raise UsageError(
-            f"{variant.name} cannot take pictures of {shape[1]}×{shape[2]} pixels: "
-            f"nothing would be left of them. The smallest side is {smallest} (--imgsz {smallest})"
-        )
-    return placed
-
-
-def smallest_side(variant: Variant) -> int:
-    """The side in pixels of the smallest square picture of which `variant` leaves anything."""
-    channels = variant.input[0]
-    return next(
-        side
-        for side in itertools.count(1)
-        if all(length >= 1 for each in _walk(variant, 1, (channels, side, side)) for length in each.output)
-    )
-
-
-def _walk(variant: Variant, classes: int, shape: Shape) -> list[Placed]:
-    placed = []
-    for stage, layers in variant.stages.items():
-        for layer in _with_flatten(layers, flat=len(shape) == 1):
-            if isinstance(layer, Dense) and layer.units is None:
-                layer = Dense(classes)  # noqa: PLW2901 (filled in here, once)
-            elif isinstance(layer, Conv) and layer.filters is None:
-                layer = replace(layer, filters=classes)  # noqa: PLW2901
-            output = layer.output(shape)
-            placed.append(Placed(_name(layer, stage, variant), stage, layer, shape, output))
-            shape = output
-    if len(shape) > 1:
-        placed.append(Placed("flatten", stage, Flatten(), shape, Flatten().output(shape)))
-    names = [each.name for each in placed]
-    assert len(set(names)) == len(names), f"{variant.name}: two layers of one name among {names}"
-    return placed
-
-
-def _name(layer: Layer, stage: str, variant: Variant) -> str:
-    if isinstance(layer, Flatten):
-        return layer.kind
-    if isinstance(layer, Conv | Dense):
-        return stage
-    number = stage.lstrip("convfiput") or "0"
-    shared = stage.startswith("conv") and f"fc{number}" in variant.stages
-    return f"{layer.kind}_{stage}" if shared else f"{layer.kind}{number}"
-
-
-def _with_flatten(layers: tuple[Layer, ...], flat: bool) -> Iterator[Layer]:
-    for layer in layers:
-        if isinstance(layer, Dense) and not flat:
-            yield Flatten()
-            flat = True
-        yield layer
 
 
 class AlexNet(nn.Module):
@@ -105,6 +27,7 @@ class AlexNet(nn.Module):
         for each in self.layers:
             self.add_module(each.name, each.layer.module(each.input))
         self._order = _execution_order(self.layers)
+        self._narrowings = reach.narrowings(self.layers, training=True)
         init_weights(self, variant.init)
 
     @property
@@ -117,7 +40,7 @@ class AlexNet(nn.Module):
         self.to(device)
         for parameter in self.parameters():
             if parameter.dim() == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+                parameter.data = channels_last(parameter.data)
         return self
 
     def load_weights(self, state: dict[str, Tensor], origin: object) -> None:
@@ -146,14 +69,17 @@ class AlexNet(nn.Module):
         for parameter in self.get_submodule(self.head).parameters():
             parameter.div_(temperature)
 
-    def in_order(self) -> list[nn.Module]:
-        """The children as they run one after another (see `_execution_order`)."""
-        return [self.get_submodule(name) for name in self._order]
+    def in_order(self) -> dict[str, nn.Module]:
+        """The children as they run one after another (see `_execution_order`), by name."""
+        return {name: self.get_submodule(name) for name in self._order}
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Logits of a batch."""
+        """Logits of a batch. In training nothing is computed that reaches none of them (see `reach`)."""
         values = pictures
+        narrow = self.training and pictures.shape[1:] == self.input_shape
         for name in self._order:
+            if narrow and name in self._narrowings:
+                values = reach.narrowed(values, self._narrowings[name])
             values = getattr(self, name)(values)
         return values
 
@@ -169,6 +95,15 @@ def _execution_order(layers: list[Placed]) -> list[str]:
         if isinstance(first.layer, ReLU) and isinstance(second.layer, MaxPool):
             names[index], names[index + 1] = names[index + 1], names[index]
     return names
+
+
+def channels_last(kernels: Tensor) -> Tensor:
+    """A copy of (out, in, height, width) that lies channels last in memory, and says so.
+
+    Of kernels for one channel PyTorch's own call leaves the strides as they are, since both orders are the same there;
+    the convolution, asking the strides, then answers grey pictures channels first, and all that follows is slower.
+    """
+    return kernels.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
 
 
 def create_model(

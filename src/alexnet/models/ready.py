@@ -4,6 +4,7 @@
     batch norm → conv or fc    one layer, where no padding lies between     equal but for rounding
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
     fc                         weights reordered once, not at each call    equal
+    pixels no logit depends on left out (see `reach`)                      equal
 
 The calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
@@ -11,14 +12,16 @@ mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.device import Precision
+from alexnet.models import reach
 from alexnet.models.modules import PaddedConv2d
-from alexnet.models.network import AlexNet
+from alexnet.models.network import AlexNet, channels_last
 
 Step = Callable[[Tensor], Tensor]
 Norm = nn.modules.batchnorm._BatchNorm
@@ -35,7 +38,7 @@ class Ready(nn.Module):
         super().__init__()
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         with torch.inference_mode():
-            self.steps = _steps(network.in_order(), self.dtype)
+            self.steps = _steps(network, self.dtype)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch."""
@@ -77,9 +80,11 @@ class _Affine:
         self.weight = self.weight * scale
 
 
-def _steps(modules: list[nn.Module], dtype: torch.dtype) -> list[Step]:
-    """The calls that do what `modules` do one after another."""
-    modules = [module for module in modules if not isinstance(module, nn.Dropout)]
+def _steps(network: AlexNet, dtype: torch.dtype) -> list[Step]:
+    """The calls that do what the network's modules do one after another, where it reaches a logit."""
+    names = [name for name, module in network.in_order().items() if not isinstance(module, nn.Dropout)]
+    modules = [network.get_submodule(name) for name in names]
+    narrowings = reach.narrowings(network.layers, training=False)
     last = max(at for at, module in enumerate(modules) if isinstance(module, nn.Conv2d | nn.Linear))
     steps: list[Step] = []
     done: set[int] = set()
@@ -105,6 +110,8 @@ def _steps(modules: list[nn.Module], dtype: torch.dtype) -> list[Step]:
             rectified = follower < len(modules) and isinstance(modules[follower], nn.ReLU)
             if rectified:
                 done.add(follower)
+            if names[at] in narrowings:
+                steps.append(partial(reach.narrowed, sides=narrowings[names[at]]))
             steps.append(_layer(module, affine, torch.float32 if at == last else dtype, rectified))
         else:
             steps.append(module.eval())
@@ -128,7 +135,7 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, dtype: torch.dtype, r
     if isinstance(module, nn.Linear):
         packed = calls._reorder_linear_weight(weight, 1)
         return lambda values: calls._linear_pointwise(values.to(dtype), packed, bias, behind, [], "")
-    weight = weight.contiguous(memory_format=torch.channels_last)
+    weight = channels_last(weight)
     sides = module.sides if isinstance(module, PaddedConv2d) else None
     geometry = module.padding, module.stride, module.dilation, module.groups
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alexnet.models import variants
 from alexnet.models.arithmetic import counts, multiply_adds, receptive_field, side
 from alexnet.models.layers import Layer, Shape, channels_last
-from alexnet.models.network import Placed, place, smallest_side
+from alexnet.models.placing import Placed, place, smallest_side
 from alexnet.models.variants import Variant
 
 Style = Literal["torch", "keras"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from alexnet.data.augment import augment
 from alexnet.data.batches import Batch
 from alexnet.data.mixing import Mixed, mix
-from alexnet.device import Precision, autocast
+from alexnet.device import Precision, autocast, seed_step
 from alexnet.preprocess import Preprocess
 from alexnet.training.recipe import Recipe
 
@@ -34,7 +34,7 @@ def answer(
     class_weights: Tensor | None,
 ) -> Answered:
     """Everything random in it, dropout included, follows from `seed`."""
-    torch.manual_seed(seed)
+    seed_step(seed, batch.pixels.device)
     generator = torch.Generator().manual_seed(seed + 1)
     pictures = augment(batch.pixels, preprocess.size, recipe.augment, generator, preprocess.mean)
     mixed = mix(preprocess.normalise(pictures), batch.labels, recipe.mixing, generator, batch.own)

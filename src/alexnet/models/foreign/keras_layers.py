@@ -21,7 +21,7 @@ from alexnet.models.layers import (
     Tanh,
     channels_last,
 )
-from alexnet.models.network import Placed
+from alexnet.models.placing import Placed
 from alexnet.models.variants import Variant
 
 NAMES = {

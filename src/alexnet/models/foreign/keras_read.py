@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from alexnet.errors import ModelFileError
 from alexnet.models.foreign import archives, keras_layers
 from alexnet.models.foreign.pieces import Found, Kind, Piece
-from alexnet.models.network import Placed
+from alexnet.models.placing import Placed
 from alexnet.models.variants import VARIANTS, Variant
 
 PUBLISHED = ("notebook-flowers", "notebook-mnist", "keras-blog", "illustrated")

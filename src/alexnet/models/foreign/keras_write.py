@@ -20,7 +20,7 @@ from alexnet import durable
 from alexnet.models import variants
 from alexnet.models.foreign.keras_layers import Config, KerasLayer, sequential
 from alexnet.models.layers import Conv, Dense, Flatten, Shape, channels_last
-from alexnet.models.network import place
+from alexnet.models.placing import place
 from alexnet.weights import Card
 
 Form = Literal["h5", "weights.h5", "keras"]

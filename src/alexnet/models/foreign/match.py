@@ -12,7 +12,7 @@ from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import variants
 from alexnet.models.foreign.pieces import Found, Kind, Piece
 from alexnet.models.layers import BatchNorm, Conv, Dense, Flatten, Shape
-from alexnet.models.network import Placed, place
+from alexnet.models.placing import Placed, place
 from alexnet.models.variants import VARIANTS, Variant
 from alexnet.preprocess import Preprocess
 from alexnet.weights import Card

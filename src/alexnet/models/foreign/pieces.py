@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from alexnet.models.network import Placed
+from alexnet.models.placing import Placed
 from alexnet.models.variants import Variant
 
 Kind = Literal["conv", "fc", "bn"]
