@@ -150,3 +150,10 @@ def test_environment() -> None:
     assert said["torch"] == torch.__version__
     assert said["precision"] == "bf16"
     assert said["device"] == f"cpu ({torch.get_num_threads()} threads)"
+
+
+def test_a_steps_seed_is_the_one_of_torch() -> None:
+    device.seed_step(2**40 + 5, torch.device("cpu"))
+    numbers = torch.rand(3)
+    torch.manual_seed(2**40 + 5)
+    assert torch.equal(numbers, torch.rand(3))

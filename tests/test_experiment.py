@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_results_file_but_for_times(tmp_path: Path)
 
 def test_a_folder_of_ones_own_needs_no_option(folder_of_colours: Callable[..., Path], tmp_path: Path) -> None:
     folder = folder_of_colours(count=15, side=64)
-    run = alexnet.train(folder, project=tmp_path / "runs", epochs=3, batch_size=16, display=QUIET)
+    run = alexnet.train(folder, project=tmp_path / "runs", epochs=1, batch_size=16, display=QUIET)
     assert run.classes == ["blue", "green", "red"]
     assert run.args["model"] == "notebook-flowers"
     parts = [row["split"] for row in run.split]

@@ -418,3 +418,14 @@ def test_without_elastic_shifts_the_same_numbers_are_drawn_as_before() -> None:
     augment(stored(), 12, Augment(rotate=5), one)
     draw_maps(4, 12, 12, Augment(rotate=5), two)
     assert torch.equal(one.get_state(), two.get_state())
+
+
+@pytest.mark.parametrize("shape", [(7, 1, 28, 28), (3, 3, 40, 40)])
+def test_places_of_a_warp_are_those_of_pytorchs_own_grid(shape: tuple[int, int, int, int]) -> None:
+    settings = Augment(crop_area=(0.3, 1.0), rotate=30, translate=0.1, zoom=0.2, flip=True)
+    generator = Generator().manual_seed(0)
+    stored = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    maps = draw_maps(shape[0], shape[-1], 24, settings, generator)
+    grid = torch.nn.functional.affine_grid(maps, [*shape[:2], 24, 24], align_corners=False)
+    expected = torch.nn.functional.grid_sample(stored.float(), grid, align_corners=False)
+    assert torch.allclose(warp(stored, maps, 24), expected, atol=0.01)

@@ -83,7 +83,8 @@ def test_other_sizes_have_their_own(side: int) -> None:
 def test_judging_computes_whole_maps_for_those_who_look_at_them() -> None:
     network = create_model("notebook-mnist").on(CPU).eval()
     shapes = []
-    network.conv1.register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape)))
+    conv1 = network.get_submodule("conv1")
+    conv1.register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape)))
     network(torch.rand(1, 1, 28, 28))
     network.train()(torch.rand(2, 1, 28, 28))
     assert shapes == [(1, 32, 26, 26), (2, 32, 24, 24)]
