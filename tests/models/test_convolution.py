@@ -1,25 +1,17 @@
-"""The gradient of a convolution's weights as a matrix product, against PyTorch's own in float64."""
+"""Which of its two ways a convolution takes, and that both lead to the same."""
 
 import copy
-import math
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from alexnet.models import convolution
+from alexnet.models import winograd
 from alexnet.models.convolution import Conv2d
 from alexnet.models.modules import PaddedConv2d
+from alexnet.models.network import create_model
 
-LAYERS = {
-    "3×3": (Conv2d(16, 8, 3), 9),
-    "padded": (Conv2d(16, 8, 5, padding=2), 7),
-    "strided": (Conv2d(3, 8, 11, 4), 31),
-    "grouped": (Conv2d(32, 6, 3, padding=1, groups=2), 6),
-    "padded unequally": (Conv2d(16, 8, 3, padding=(1, 0)), 8),
-    "padded on some sides": (PaddedConv2d(16, 8, 3, 2, (0, 1, 0, 1)), 8),
-}
+PROCESSORS = ["AVX2", "AVX512", "DEFAULT"]
 
 
 @pytest.fixture(autouse=True)
@@ -29,87 +21,108 @@ def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def products(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry for each gradient that was computed as a product."""
-    made: list[int] = []
-    real = convolution.weight_gradient
+def tiled(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The weights' shape of each convolution that was taken by tiles."""
+    taken: list[torch.Size] = []
+    real = winograd.convolve
 
-    def noted(*arguments: object) -> Tensor:
-        made.append(1)
-        return real(*arguments)  # type: ignore[arg-type]
+    def noted(input: Tensor, weight: Tensor, *others: object) -> Tensor:
+        taken.append(weight.shape)
+        return real(input, weight, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(convolution, "weight_gradient", noted)
-    return made
+    monkeypatch.setattr(winograd, "convolve", noted)
+    return taken
 
 
-def exact(layer: nn.Conv2d, pictures: Tensor, weighting: Tensor) -> tuple[Tensor, ...]:
-    """PyTorch's own gradients in float64: of the pictures, the weights, the biases."""
-    assert layer.bias is not None
-    given = [each.detach().double().requires_grad_() for each in (pictures, layer.weight, layer.bias)]
-    sides = layer.sides if isinstance(layer, PaddedConv2d) else (0, 0)
-    padding = (0, 0) if isinstance(layer, PaddedConv2d) else layer.padding
-    output = F.conv2d(F.pad(given[0], sides), given[1], given[2], layer.stride, padding, groups=layer.groups)
-    return torch.autograd.grad((output * weighting.double()).sum(), given)
+LAYERS = {
+    "3 × 3": (Conv2d(64, 64, 3), 12),
+    "padded": (Conv2d(64, 64, 5, padding=2), 13),
+    "strided": (Conv2d(3, 96, 11, 4), 64),
+    "grouped": (Conv2d(128, 128, 3, padding=1, groups=2), 13),
+    "padded on some sides": (PaddedConv2d(64, 64, 3, 1, (0, 1, 0, 1)), 12),
+}
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("patch_bytes", [1, 1 << 15, 1 << 24])
-def test_gradients_are_pytorchs(
-    name: str, layout: torch.memory_format, patch_bytes: int, monkeypatch: pytest.MonkeyPatch, products: list[int]
-) -> None:
-    monkeypatch.setattr(convolution, "PATCH_BYTES", patch_bytes)
-    torch.manual_seed(0)
+def test_training_takes_tiles_and_judging_pytorchs(name: str, tiled: list[torch.Size]) -> None:
     original, side = LAYERS[name]
     layer = copy.deepcopy(original).train()
-    pictures = torch.randn(5, layer.in_channels, side, side + 3).contiguous(memory_format=layout).requires_grad_()
-    output = layer(pictures)
-    assert torch.equal(output, copy.deepcopy(layer).eval()(pictures))
-    weighting = torch.randn_like(output)
-    (output * weighting).sum().backward()
-    assert products
-    assert layer.bias is not None
-    for found, expected in zip(
-        (pictures.grad, layer.weight.grad, layer.bias.grad), exact(layer, pictures, weighting), strict=True
-    ):
-        assert found is not None
-        assert found.shape == expected.shape
-        assert float((found - expected).norm()) < 1e-5 * float(expected.norm())
+    pictures = torch.rand(3, layer.in_channels, side, side)
+    by_tiles = layer(pictures)
+    assert tiled == [layer.weight.shape]
+    with torch.no_grad():
+        without_gradients = layer(pictures)
+    judged = layer.eval()(pictures)
+    assert len(tiled) == 1
+    assert torch.equal(judged, without_gradients)
+    assert float((by_tiles - judged).detach().norm()) < 1e-5 * float(judged.detach().norm())
 
 
-def test_one_channel_and_frozen_weights_and_bf16_and_judging_are_pytorchs(products: list[int]) -> None:
-    pictures = torch.rand(2, 1, 9, 9)
-    Conv2d(1, 4, 3).train()(pictures).sum().backward()
-    wide = torch.rand(2, 16, 9, 9, requires_grad=True)
-    frozen = Conv2d(16, 4, 3).train()
-    frozen.weight.requires_grad_(False)
-    frozen(wide).sum().backward()
-    Conv2d(16, 4, 3).eval()(wide).sum().backward()
+@pytest.mark.parametrize(
+    ("layer", "side"),
+    [
+        (Conv2d(1, 32, 3), 26),
+        (Conv2d(16, 16, 3, padding=1), 16),
+        (Conv2d(64, 64, 1), 8),
+        (Conv2d(64, 64, 3), 4),
+        (Conv2d(64, 64, 7), 14),
+        (Conv2d(64, 64, (3, 5)), 14),  # type: ignore[arg-type]
+        (Conv2d(64, 64, 3, 2, groups=2), 33),
+    ],
+)
+def test_few_channels_and_odd_kernels_are_pytorchs(layer: Conv2d, side: int, tiled: list[torch.Size]) -> None:
+    layer.train()(torch.rand(2, layer.in_channels, side, side)).sum().backward()
+    assert tiled == []
+
+
+def test_bf16_and_float64_are_pytorchs(tiled: list[torch.Size]) -> None:
+    layer, pictures = Conv2d(64, 64, 3).train(), torch.rand(2, 64, 12, 12)
     with torch.autocast("cpu", torch.bfloat16):
-        output = Conv2d(16, 4, 3).train()(wide)
-    output.float().sum().backward()
-    assert products == []
+        layer(pictures)
+    layer.double()(pictures.double())
+    assert tiled == []
 
 
-def test_processors_with_avx512_keep_pytorchs(monkeypatch: pytest.MonkeyPatch, products: list[int]) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    Conv2d(16, 4, 3).train()(torch.rand(2, 16, 9, 9)).sum().backward()
-    assert products == []
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_other_processors_keep_pytorchs(
+    processor: str, monkeypatch: pytest.MonkeyPatch, tiled: list[torch.Size]
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    Conv2d(64, 64, 3).train()(torch.rand(2, 64, 12, 12))
+    assert bool(tiled) == (processor == "AVX2")
 
 
-def test_patches_of_a_large_batch_are_never_laid_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out: list[int] = []
-    real = convolution._patches
+def test_frozen_weights_let_gradients_through(tiled: list[torch.Size]) -> None:
+    layer = Conv2d(64, 64, 3).train()
+    layer.requires_grad_(False)
+    pictures = torch.rand(2, 64, 12, 12, requires_grad=True)
+    layer(pictures).sum().backward()
+    (expected,) = torch.autograd.grad(nn.Conv2d.forward(layer, pictures).sum(), pictures)
+    assert tiled
+    assert layer.weight.grad is None
+    assert pictures.grad is not None
+    assert float((pictures.grad - expected).norm()) < 1e-5 * float(expected.norm())
 
-    def noted(*arguments: object) -> Tensor:
-        patches = real(*arguments)  # type: ignore[arg-type]
-        laid_out.append(patches.numel() * patches.element_size())
-        return patches
 
-    monkeypatch.setattr(convolution, "_patches", noted)
-    monkeypatch.setattr(convolution, "PATCH_BYTES", 1 << 20)
-    layer = Conv2d(32, 8, 5, padding=2).train()
-    layer(torch.rand(40, 32, 16, 16)).sum().backward()
-    assert len(laid_out) > 1
-    assert max(laid_out) <= 1 << 20
-    assert sum(laid_out) == 40 * math.prod((16, 16, 5, 5, 32)) * 4
+@pytest.mark.parametrize(
+    ("name", "side", "expected"), [("notebook-mnist", 28, 1), ("torchvision", 127, 4), ("paper", 127, 5)]
+)
+def test_networks_of_the_family_train_by_tiles(
+    name: str, side: int, expected: int, monkeypatch: pytest.MonkeyPatch, tiled: list[torch.Size]
+) -> None:
+    """All convolutions but those over few channels. Steps are the same but for rounding."""
+    losses = {}
+    for processor in ("AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda processor=processor: processor)
+        torch.manual_seed(0)
+        network = create_model(name, num_classes=5, image_size=side).on(torch.device("cpu")).train()
+        optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
+        pictures, labels = torch.randn(8, *network.input_shape), torch.arange(8) % 5
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(network(pictures), labels)
+            loss.backward()
+            optimizer.step()
+        losses[processor] = loss.item()
+    assert len(tiled) == 5 * expected
+    assert losses["AVX2"] == pytest.approx(losses["AVX512"], rel=1e-4)

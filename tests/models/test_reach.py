@@ -11,6 +11,12 @@ from alexnet.models.network import AlexNet, create_model, list_models
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def ordinary_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pixel computed for itself: cut into other tiles, maps of other sizes are rounded in other places."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+
+
 def one_step(network: AlexNet, pictures: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Logits of a training step, and the gradients of their squares."""
     torch.manual_seed(1)  # dropout

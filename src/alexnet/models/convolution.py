@@ -4,38 +4,42 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models import winograd
+from alexnet.models.tiling import Tiling, best_tiling
 
-LEAST_SAVING = 2.0
-"""Fewer multiplications saved do not make up for the way to the points and back."""
+LEAST_GAIN = 1.1
+"""Below it, the two ways are hardly different."""
 
 
 class Conv2d(nn.Conv2d):
     """`torch.nn.Conv2d` over (N, C, H, W), zero-padded. In training in float32 on CPUs with AVX2 alone it takes a
     fraction of the multiplications (see `winograd`), with answers and gradients within 1e-5 of their norm.
 
-    With AVX-512 nobody has measured yet which way is faster; bf16, where there is one, is faster than both.
+    Where there is bf16 training takes that; with AVX-512 and without bf16 nobody has measured yet what is faster.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve."""
-        if not self._saves(input):
+        tiling = self._tiling(input)
+        if tiling is None:
             return super().forward(input)
         assert self.bias is not None, "all convolutions have biases"
-        return winograd.convolve(input, self.weight, self.bias, self.stride[0], self._pads, self.groups)
+        return winograd.convolve(input, self.weight, self.bias, tiling, self.groups)
 
-    def _saves(self, input: Tensor) -> bool:
-        learns = self.training and torch.is_grad_enabled()
+    def _tiling(self, input: Tensor) -> Tiling | None:
+        """How to cut the maps, where that is the faster way."""
+        learns = self.training and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
         plain = input.device.type == "cpu" and input.dtype == self.weight.dtype == torch.float32
-        if not learns or not plain or torch.is_autocast_enabled("cpu"):
-            return False
-        if torch.backends.cpu.get_cpu_capability() != "AVX2":
-            return False
-        saved = winograd.saving(input.shape, self.weight.shape, (self.stride[0], self.stride[1]), self._pads, self.groups)
-        return saved >= LEAST_SAVING
-
-    @property
-    def _pads(self) -> tuple[int, int]:
-        above, left = self.padding
+        if not learns or not plain or torch.backends.cpu.get_cpu_capability() != "AVX2":
+            return None
+        (kernel, other), (stride, _), (above, left) = self.kernel_size, self.stride, self.padding
         assert isinstance(above, int)
         assert isinstance(left, int)
-        return above, left
+        if kernel != other or (stride > 1 and self.groups > 1):
+            return None
+        tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
+        if (
+            tiling is None
+            or tiling.gain(self.in_channels // self.groups, self.out_channels // self.groups) < LEAST_GAIN
+        ):
+            return None
+        return tiling

@@ -8,8 +8,8 @@ the points and back:
     output = A' [ (G kernel G') · (B input B') ] A,   summed over channels at each point
 
 Sources: S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for
-Convolutional Neural Networks, 2016; the points are among those that B. Barabasz and others, Error Analysis and Improving
-the Accuracy of Winograd Convolution for Deep Neural Networks, 2020, found to lose the fewest digits.
+Convolutional Neural Networks, 2016; the points are those with which B. Barabasz and others, Error Analysis and
+Improving the Accuracy of Winograd Convolution for Deep Neural Networks, 2020, lost the fewest digits.
 """
 
 import functools
@@ -26,7 +26,9 @@ POINTS = (0.0, 1.0, -1.0, 2.0, -0.5, 0.5, -2.0)
 ONE = 1
 """The place of 1 in them. What is added to a tile there, in both directions, is added once to each of its outputs."""
 LARGEST_KERNEL = 5
-"""r: of those tried. A larger one leaves tiles too few outputs for their points."""
+"""r at most. A larger one leaves tiles too few outputs for their points."""
+A_NUMBERS_WAY = 60
+"""What it costs to lead a number to the points or back, in multiplications within a matrix product: measured."""
 Pair = tuple[int, int]
 
 
@@ -61,10 +63,16 @@ def transforms(m: int, r: int, dtype: torch.dtype) -> Transforms:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How the maps of a convolution with stride 1 are cut; lengths in pixels."""
+    """How the maps of a convolution are cut; lengths in pixels.
+
+    With a stride s, s × s pixels of C channels are read as one of s² C channels, and kernels too, with zeros behind
+    them where s does not divide their side: what is left is a convolution with stride 1.
+    """
 
     kernel: int
-    """r."""
+    """Its side."""
+    stride: int
+    """s."""
     padding: Pair
     """Zeros above and below, left and right."""
     maps: Pair
@@ -73,15 +81,21 @@ class Tiling:
     """m."""
 
     @property
+    def size(self) -> int:
+        """r."""
+        return -(-self.kernel // self.stride)
+
+    @property
     def points(self) -> int:
         """t."""
-        return self.side + self.kernel - 1
+        return self.side + self.size - 1
 
     @property
     def outputs(self) -> Pair:
         """Height and width of the output."""
         (height, width), (above, left) = self.maps, self.padding
-        return height + 2 * above - self.kernel + 1, width + 2 * left - self.kernel + 1
+        last = height + 2 * above - self.kernel, width + 2 * left - self.kernel
+        return last[0] // self.stride + 1, last[1] // self.stride + 1
 
     @property
     def counts(self) -> Pair:
@@ -91,23 +105,30 @@ class Tiling:
 
     @property
     def covered(self) -> Pair:
-        """Height and width of the input that all tiles together look at."""
+        """Height and width of the input that all tiles together look at, from the first zero on."""
         down, across = self.counts
-        return down * self.side + self.kernel - 1, across * self.side + self.kernel - 1
+        return (down * self.side + self.size - 1) * self.stride, (across * self.side + self.size - 1) * self.stride
 
     @property
-    def products(self) -> int:
-        """Multiplications a picture and pair of channels."""
-        return math.prod(self.counts) * self.points**2
+    def values(self) -> int:
+        """Numbers a picture and channel that tiles have at their points, and multiplications with one kernel."""
+        return math.prod(self.counts) * (self.points * self.stride) ** 2
 
     @property
-    def products_saved(self) -> float:
-        """How many times as many a convolution takes."""
-        return math.prod(self.outputs) * self.kernel**2 / self.products
+    def saving(self) -> float:
+        """How many times as many multiplications an ordinary convolution takes."""
+        return math.prod(self.outputs) * self.kernel**2 / self.values
+
+    def gain(self, channels: int, filters: int) -> float:
+        """How many times as long an ordinary convolution takes, about, from so many channels a group to so many."""
+        return self.saving / (1 + A_NUMBERS_WAY * (1 / (channels * self.stride**2) + 1 / filters))
 
 
 @functools.cache
-def best_tiling(kernel: int, padding: Pair, maps: Pair) -> Tiling:
-    """The one with the fewest products."""
-    cut = Tiling(kernel, padding, maps)
-    return min((replace(cut, side=side) for side in range(2, len(POINTS) + 3 - kernel)), key=lambda each: each.products)
+def best_tiling(kernel: int, stride: int, padding: Pair, maps: Pair) -> Tiling | None:
+    """The one with the fewest multiplications; None where kernels are too small, too large, or larger than the maps."""
+    cut = Tiling(kernel, stride, padding, maps)
+    if not 2 <= cut.size <= LARGEST_KERNEL or min(cut.outputs) < 1:
+        return None
+    sides = range(2, len(POINTS) + 3 - cut.size)
+    return min((replace(cut, side=side) for side in sides), key=lambda each: each.values)
