@@ -66,7 +66,7 @@ def test_training_takes_tiles_and_judging_pytorchs(name: str, tiled: list[torch.
         (Conv2d(64, 64, 1), 8),
         (Conv2d(64, 64, 3), 4),
         (Conv2d(64, 64, 7), 14),
-        (Conv2d(64, 64, (3, 5)), 14),  # type: ignore[arg-type]
+        (Conv2d(64, 64, (3, 5)), 14),
         (Conv2d(64, 64, 3, 2, groups=2), 33),
     ],
 )
@@ -121,7 +121,7 @@ def test_networks_of_the_family_train_by_tiles(
         for _ in range(5):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(network(pictures), labels)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         losses[processor] = loss.item()
     assert len(tiled) == 5 * expected

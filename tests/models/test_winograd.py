@@ -39,7 +39,7 @@ class Case:
         return winograd.convolve(given[0], given[1], given[2], self.tiling, self.groups)
 
     def by_pytorch(self, given: list[Tensor]) -> Tensor:
-        return F.conv2d(*given, self.stride, self.padding, groups=self.groups)
+        return F.conv2d(given[0], given[1], given[2], self.stride, self.padding, groups=self.groups)
 
 
 CASES = {

@@ -94,12 +94,13 @@ def _pixels(maps: Tensor) -> Tensor:
 
 def _in_blocks(maps: Tensor, stride: int) -> Tensor:
     """(N, H, W, C) as (N, H / s, W / s, s² C)."""
-    return maps.unflatten(2, (-1, stride)).unflatten(1, (-1, stride)).transpose(2, 3).flatten(3)
+    columns = torch.unflatten(maps, 2, (-1, stride))
+    return torch.unflatten(columns, 1, (-1, stride)).transpose(2, 3).flatten(3)
 
 
 def _out_of_blocks(blocks: Tensor, stride: int) -> Tensor:
     """The other way."""
-    return blocks.unflatten(3, (stride, stride, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    return torch.unflatten(blocks, 3, (stride, stride, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 class _Work:
@@ -125,14 +126,14 @@ class _Work:
 
     def at_one(self, products: Tensor) -> Tensor:
         """What stands at the point (1, 1): (groups, tiles, out / groups)."""
-        return products.unflatten(0, (self._tiling.points, self._tiling.points, self._groups))[ONE, ONE]
+        return torch.unflatten(products, 0, (self._tiling.points, self._tiling.points, self._groups))[ONE, ONE]
 
     def kernels_at_points(self, weight: Tensor) -> Tensor:
         """G kernel G', of (out, C / groups, kernel, kernel)."""
         size, stride = self._tiling.size, self._tiling.stride
         missing = size * stride - self._tiling.kernel
-        by_group = F.pad(weight, (0, missing, 0, missing)).unflatten(0, (self._groups, -1))
-        pixels = by_group.unflatten(4, (size, stride)).unflatten(3, (size, stride))
+        by_group = torch.unflatten(F.pad(weight, (0, missing, 0, missing)), 0, (self._groups, -1))
+        pixels = torch.unflatten(torch.unflatten(by_group, 4, (size, stride)), 3, (size, stride))
         kernels = pixels.permute(3, 5, 0, 4, 6, 2, 1).flatten(3, 5).contiguous()
         values = kernels.new_empty(self._tiling.points, self._tiling.points, *kernels.shape[2:])
         self._both_sides(self._kernels, kernels, values)
@@ -143,7 +144,7 @@ class _Work:
         size, stride, kernel = self._tiling.size, self._tiling.stride, self._tiling.kernel
         kernels = values.new_empty(size, size, self._groups, *values.shape[1:])
         self._both_sides(self._kernels.t(), values, kernels)
-        pixels = kernels.unflatten(3, (stride, stride, channels)).permute(2, 6, 0, 3, 1, 4, 5)
+        pixels = torch.unflatten(kernels, 3, (stride, stride, channels)).permute(2, 6, 0, 3, 1, 4, 5)
         padded = pixels.flatten(4, 5).flatten(2, 3).flatten(0, 1)
         return padded[:, :kernel, :kernel].contiguous().permute(0, 3, 1, 2)
 
