@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from alexnet.device import Precision
+from alexnet.models.at_points import AtPoints
 from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, create_model, list_models
 from alexnet.models.ready import Ready, ready
@@ -51,6 +52,29 @@ def test_in_bf16_logits_differ_by_its_eight_bits(name: str) -> None:
 @pytest.mark.parametrize("count", [1, 2, 65])
 def test_any_number_of_pictures_may_come(count: int) -> None:
     assert largest_difference(trained("notebook-mnist"), "float32", count) < 1e-5
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_wide_convolutions_are_taken_by_tiles_where_there_are_enough(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels are led to the points once, however often it answers."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    led: list[torch.Size] = []
+    real = AtPoints.kernels_at_points
+
+    def noted(work: AtPoints, weight: torch.Tensor) -> torch.Tensor:
+        led.append(weight.shape)
+        return real(work, weight)
+
+    monkeypatch.setattr(AtPoints, "kernels_at_points", noted)
+    made = Ready(trained("torchvision"), "float32")
+    pictures = torch.rand(count, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        assert torch.equal(made(pictures), made(pictures))
+    assert [tuple(shape[:2]) for shape in led] == [(192, 64), (384, 192), (256, 384), (256, 256)][
+        : 4 if count > 1 else 1
+    ]
 
 
 def test_batch_norm_and_relu_are_no_calls_of_their_own() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from alexnet.models import winograd
+from alexnet.models import at_points, winograd
 from alexnet.models.tiling import Tiling, best_tiling
 
 
@@ -77,7 +77,7 @@ def test_answers_and_gradients_are_pytorchs(
 ) -> None:
     """Whatever is kept for the gradients, and in whatever slices the batch is worked on."""
     monkeypatch.setattr(winograd, "MOST_KEPT", kept)
-    monkeypatch.setattr(winograd, "TILES_AT_ONCE", at_once)
+    monkeypatch.setattr(at_points, "TILES_AT_ONCE", at_once)
     case = CASES[name]
     given = case.tensors(7, torch.float64)
     expected = with_gradients(case.by_pytorch(given), given)

@@ -1,4 +1,4 @@
-"""Convolution that trains by the faster of two ways."""
+"""Convolution by the faster of two ways."""
 
 import torch
 from torch import Tensor, nn
@@ -7,38 +7,38 @@ from alexnet.models import winograd
 from alexnet.models.tiling import Tiling, best_tiling
 
 LEAST_GAIN = 1.1
-"""Below it, the two ways are hardly different."""
+"""In training. Below it the two ways are hardly different."""
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` over (N, C, H, W), zero-padded. In training in float32 on CPUs with AVX2 alone it takes a
-    fraction of the multiplications (see `winograd`), with answers and gradients within 1e-5 of their norm.
+    """`torch.nn.Conv2d` over (N, C, H, W), zero-padded. In training in float32 on CPUs it takes a fraction of the
+    multiplications where that is faster (see `winograd`), with answers and gradients within 1e-5 of their norm.
 
-    Where there is bf16 training takes that; with AVX-512 and without bf16 nobody has measured yet what is faster.
+    Outside of training answers are PyTorch's to the bit; the fast ones are `Ready`'s.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve."""
-        tiling = self._tiling(input)
-        if tiling is None:
+        tiling = tiling_of(self, input) if self.training and torch.is_grad_enabled() else None
+        if tiling is None or tiling.gain(*channels_of(self)) < LEAST_GAIN:
             return super().forward(input)
         assert self.bias is not None, "all convolutions have biases"
         return winograd.convolve(input, self.weight, self.bias, tiling, self.groups)
 
-    def _tiling(self, input: Tensor) -> Tiling | None:
-        """How to cut the maps, where that is the faster way."""
-        learns = self.training and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
-        plain = input.device.type == "cpu" and input.dtype == self.weight.dtype == torch.float32
-        if not learns or not plain or torch.backends.cpu.get_cpu_capability() != "AVX2":
-            return None
-        assert not isinstance(self.padding, str)
-        (kernel, other), (stride, _), (above, left) = self.kernel_size, self.stride, self.padding
-        if kernel != other or (stride > 1 and self.groups > 1):
-            return None
-        tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
-        if (
-            tiling is None
-            or tiling.gain(self.in_channels // self.groups, self.out_channels // self.groups) < LEAST_GAIN
-        ):
-            return None
-        return tiling
+
+def tiling_of(layer: nn.Conv2d, input: Tensor) -> Tiling | None:
+    """How maps, (N, C, H, W), are best cut into tiles; None where that way is not to be had: for other numbers than
+    float32, on processors without AVX, for kernels that are not square."""
+    plain = input.device.type == "cpu" and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if not plain or not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return None
+    assert not isinstance(layer.padding, str)
+    (kernel, other), (stride, _), (above, left) = layer.kernel_size, layer.stride, layer.padding
+    if kernel != other or (stride > 1 and layer.groups > 1):
+        return None
+    return best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
+
+
+def channels_of(layer: nn.Conv2d) -> tuple[int, int]:
+    """Channels in and out of a group."""
+    return layer.in_channels // layer.groups, layer.out_channels // layer.groups

@@ -5,11 +5,13 @@
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
     fc                         weights reordered once, not at each call    equal
     pixels no logit depends on left out (see `reach`)                      equal
+    wide convolutions with fewer multiplications (see `winograd`), float32  equal but for rounding
 
 The calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +22,16 @@ from torch import Tensor, nn
 
 from alexnet.device import Precision
 from alexnet.models import reach
+from alexnet.models.convolution import channels_of, tiling_of
 from alexnet.models.modules import PaddedConv2d
 from alexnet.models.network import AlexNet, channels_last
+from alexnet.models.winograd import Settled
 
+LEAST_GAIN = 1.8
+"""Of a convolution by tiles; oneDNN's is faster without gradients than with them."""
+FEWEST_TILES = 32
+"""In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them takes
+longer than multiplying them."""
 Step = Callable[[Tensor], Tensor]
 Norm = nn.modules.batchnorm._BatchNorm
 
@@ -138,9 +147,14 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, dtype: torch.dtype, r
     weight = channels_last(weight)
     sides = module.sides if isinstance(module, PaddedConv2d) else None
     geometry = module.padding, module.stride, module.dilation, module.groups
+    settled = Settled(weight, bias, module.groups, rectified=rectified)
 
     def convolve(values: Tensor) -> Tensor:
         values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
+        tiling = tiling_of(module, values)
+        if tiling is not None and tiling.gain(*channels_of(module)) >= LEAST_GAIN:
+            if len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
+                return settled(values, tiling)
         result: Tensor = calls._convolution_pointwise(values, weight, bias, *geometry, behind, [], "")
         return result
 

@@ -1,22 +1,17 @@
 """Convolution with a fraction of the multiplications, by tiles and their values at a few points (see `tiling`).
 
-The values of all tiles at one point are a matrix, so that the work is t² matrix products, and gradients are the same
-steps, transposed. A slice of the batch is led from the maps to its outputs before the next one, in memory that is used
-again, so that most of it stays in the cache.
+Gradients are the same steps as answers, transposed (see `at_points`).
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-from alexnet.models.tiling import ONE, Tiling, transforms
+from alexnet.models.at_points import AtPoints, pixels
+from alexnet.models.tiling import Tiling
 
-TILES_AT_ONCE = 256
-"""Rows of a matrix product: enough for it to be fast."""
 MOST_KEPT = 48 << 20
 """Bytes of values that a convolution keeps for its gradients. Where there are more of them it keeps its input, which is
 smaller, and computes them again."""
@@ -32,191 +27,61 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor, tiling: Tiling, groups
     return output
 
 
+class Settled:
+    """A convolution whose weights stay as they are: its kernels are led to the points once for each size of tiles."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, groups: int, *, rectified: bool) -> None:
+        """With `rectified`, a ReLU follows."""
+        self._weight, self._bias, self._groups, self._rectified = weight, bias, groups, rectified
+        self._kernels: dict[int, Tensor] = {}
+
+    def __call__(self, input: Tensor, tiling: Tiling) -> Tensor:
+        """The answer to (N, C, H, W), channels last."""
+        maps = pixels(input)
+        work = AtPoints(tiling, self._groups, maps)
+        if tiling.side not in self._kernels:
+            self._kernels[tiling.side] = work.kernels_at_points(self._weight)
+        return work.answer(maps, self._kernels[tiling.side], self._bias, kept=None, rectified=self._rectified)
+
+
 class _Convolution(torch.autograd.Function):
     """Inside, maps are (N, H, W, C); at the points, tiles are matrices, (t · t · groups, tiles, s² C / groups), and
     kernels (t · t · groups, s² C / groups, out / groups)."""
 
     @staticmethod
     def forward(ctx: Context, input: Tensor, weight: Tensor, bias: Tensor, tiling: Tiling, groups: int) -> Tensor:
-        maps = _pixels(input)
-        work = _Work(tiling, groups, maps)
+        maps = pixels(input)
+        work = AtPoints(tiling, groups, maps)
         kernels = work.kernels_at_points(weight)
-        output = maps.new_empty(len(maps), *tiling.outputs, len(weight))
         a_picture = tiling.values * maps.shape[3]
         keeps = a_picture * len(maps) * maps.element_size() <= MOST_KEPT
-        kept = maps.new_empty(len(maps), a_picture) if keeps else maps
-        for first in range(0, len(maps), work.at_once):
-            some = slice(first, first + work.at_once)
-            shape = len(kernels), len(maps[some]) * work.tiles, kernels.shape[1]
-            values = kept[some].view(shape) if keeps else work.memory("values", *shape)
-            work.to_points(maps[some], values)
-            products = work.memory("products", *shape[:2], kernels.shape[2])
-            torch.bmm(values, kernels, out=products)
-            work.at_one(products).add_(bias.view(groups, 1, -1))
-            work.from_points(products, output[some])
-        ctx.save_for_backward(kernels, kept)
+        kept = maps.new_empty(len(maps), a_picture) if keeps else None
+        output = work.answer(maps, kernels, bias, kept)
+        ctx.save_for_backward(kernels, maps if kept is None else kept)
         ctx.tiling, ctx.groups, ctx.keeps, ctx.channels = tiling, groups, keeps, weight.shape[1]
-        return output.permute(0, 3, 1, 2)
+        return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         kernels, kept = ctx.saved_tensors
-        slopes = _pixels(gradient)
-        work = _Work(ctx.tiling, ctx.groups, slopes)
+        slopes = pixels(gradient)
+        work = AtPoints(ctx.tiling, ctx.groups, slopes)
         of_kernels, of_bias = torch.zeros_like(kernels), slopes.new_zeros(ctx.groups, kernels.shape[2])
         of_input = None
         if ctx.needs_input_grad[0]:
             of_input = slopes.new_empty(len(slopes), *ctx.tiling.maps, ctx.channels * ctx.groups)
-        for first in range(0, len(slopes), work.at_once):
-            some = slice(first, first + work.at_once)
-            shape = len(kernels), len(slopes[some]) * work.tiles, kernels.shape[1]
-            values = kept[some].view(shape) if ctx.keeps else work.memory("values", *shape)
+        for some in work.slices(len(slopes)):
+            values = work.values(kernels, len(slopes[some]), kept[some] if ctx.keeps else None)
             if not ctx.keeps:
                 work.to_points(kept[some], values)
-            products = work.memory("products", *shape[:2], kernels.shape[2])
+            products = work.products(kernels, values)
             work.from_points_transposed(slopes[some], products)
             of_kernels.baddbmm_(values.transpose(1, 2), products)
             of_bias += work.at_one(products).sum(dim=1)
             if of_input is not None:
-                of_values = work.memory("of values", *shape)
+                of_values = work.memory("of values", *values.shape)
                 torch.bmm(products, kernels.transpose(1, 2), out=of_values)
                 work.to_points_transposed(of_values, of_input[some])
         of_weight = work.kernels_at_points_transposed(of_kernels, ctx.channels)
         return None if of_input is None else of_input.permute(0, 3, 1, 2), of_weight, of_bias.flatten(), None, None
-
-
-def _pixels(maps: Tensor) -> Tensor:
-    """(N, C, H, W) as (N, H, W, C), channels beside each other in memory."""
-    pixels = maps.permute(0, 2, 3, 1)
-    return pixels if pixels.stride(3) == 1 else pixels.contiguous()
-
-
-def _in_blocks(maps: Tensor, stride: int) -> Tensor:
-    """(N, H, W, C) as (N, H / s, W / s, s² C)."""
-    columns = torch.unflatten(maps, 2, (-1, stride))
-    return torch.unflatten(columns, 1, (-1, stride)).transpose(2, 3).flatten(3)
-
-
-def _out_of_blocks(blocks: Tensor, stride: int) -> Tensor:
-    """The other way."""
-    return torch.unflatten(blocks, 3, (stride, stride, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
-
-
-class _Work:
-    """The steps of one pass: from maps to the points and back, and the same transposed, which is what gradients take.
-
-    Tiles are (t, t, groups, N, down, across, s² C / groups), outputs of tiles (m, m, groups, N, ..., out / groups).
-    """
-
-    def __init__(self, tiling: Tiling, groups: int, like: Tensor) -> None:
-        self.tiles = math.prod(tiling.counts)
-        self.at_once = max(1, TILES_AT_ONCE // self.tiles)
-        self._tiling, self._groups, self._like = tiling, groups, like
-        self._outputs, self._kernels, self._inputs = transforms(tiling.side, tiling.size, like.dtype)
-        self._pieces: dict[str, Tensor] = {}
-
-    def memory(self, name: str, *shape: int, zeros: bool = False) -> Tensor:
-        """A piece of memory, the same one for a `name` where it is large enough; of `zeros` where nothing was ever
-        written to it."""
-        size = math.prod(shape)
-        if name not in self._pieces or self._pieces[name].numel() < size:
-            self._pieces[name] = self._like.new_zeros(size) if zeros else self._like.new_empty(size)
-        return self._pieces[name][:size].view(shape)
-
-    def at_one(self, products: Tensor) -> Tensor:
-        """What stands at the point (1, 1): (groups, tiles, out / groups)."""
-        return torch.unflatten(products, 0, (self._tiling.points, self._tiling.points, self._groups))[ONE, ONE]
-
-    def kernels_at_points(self, weight: Tensor) -> Tensor:
-        """G kernel G', of (out, C / groups, kernel, kernel)."""
-        size, stride = self._tiling.size, self._tiling.stride
-        missing = size * stride - self._tiling.kernel
-        by_group = torch.unflatten(F.pad(weight, (0, missing, 0, missing)), 0, (self._groups, -1))
-        pixels = torch.unflatten(torch.unflatten(by_group, 4, (size, stride)), 3, (size, stride))
-        kernels = pixels.permute(3, 5, 0, 4, 6, 2, 1).flatten(3, 5).contiguous()
-        values = kernels.new_empty(self._tiling.points, self._tiling.points, *kernels.shape[2:])
-        self._both_sides(self._kernels, kernels, values)
-        return values.flatten(0, 2)
-
-    def kernels_at_points_transposed(self, values: Tensor, channels: int) -> Tensor:
-        """The gradient of weights, of so many `channels` a group; it lies channels last in memory."""
-        size, stride, kernel = self._tiling.size, self._tiling.stride, self._tiling.kernel
-        kernels = values.new_empty(size, size, self._groups, *values.shape[1:])
-        self._both_sides(self._kernels.t(), values, kernels)
-        pixels = torch.unflatten(kernels, 3, (stride, stride, channels)).permute(2, 6, 0, 3, 1, 4, 5)
-        padded = pixels.flatten(4, 5).flatten(2, 3).flatten(0, 1)
-        return padded[:, :kernel, :kernel].contiguous().permute(0, 3, 1, 2)
-
-    def to_points(self, maps: Tensor, values: Tensor) -> None:
-        """B input B', of all tiles of some maps."""
-        if maps.shape[1:3] != self._tiling.covered:
-            wide = self.memory("maps", len(maps), *self._tiling.covered, maps.shape[3], zeros=True)
-            inner = self._inner(wide)
-            inner.copy_(maps[:, : inner.shape[1], : inner.shape[2]])
-            maps = wide
-        view = self._view(_in_blocks(maps, self._tiling.stride), self._tiling.points, self._tiling.points)
-        tiles = self.memory("tiles", *view.shape)
-        self._both_sides(self._inputs, tiles.copy_(view), values)
-
-    def to_points_transposed(self, values: Tensor, maps: Tensor) -> None:
-        """Where tiles overlap, what they say of a pixel is added up."""
-        size, side, stride = self._tiling.points, self._tiling.side, self._tiling.stride
-        height, width = self._tiling.covered
-        blocks = self.memory("sums", len(maps), height // stride, width // stride, maps.shape[3] * stride**2).zero_()
-        tiles = self.memory("tiles", *self._view(blocks, size, size).shape)
-        self._both_sides(self._inputs.t(), values, tiles)
-        parts = [slice(start, start + side) for start in range(0, size, side)]
-        for rows in parts:  # within one, pixels of different tiles are different pixels
-            for columns in parts:
-                part = tiles[rows, columns]
-                self._view(blocks[:, rows.start :, columns.start :], part.shape[0], part.shape[1]).add_(part)
-        inner = self._inner(_out_of_blocks(blocks, stride))
-        if inner.shape != maps.shape:  # no window looks at the last pixels
-            maps.zero_()
-        maps[:, : inner.shape[1], : inner.shape[2]].copy_(inner)
-
-    def from_points(self, products: Tensor, maps: Tensor) -> None:
-        """A' products A, of all tiles of some maps."""
-        wide = self._with_what_stands_out(maps)
-        view = self._view(wide, self._tiling.side, self._tiling.side)
-        tiles = self.memory("outputs", *view.shape)
-        self._both_sides(self._outputs, products, tiles)
-        view.copy_(tiles)
-        if wide is not maps:
-            maps.copy_(wide[:, : maps.shape[1], : maps.shape[2]])
-
-    def from_points_transposed(self, maps: Tensor, products: Tensor) -> None:
-        """A gradient A', of all tiles of some maps."""
-        wide = self._with_what_stands_out(maps)
-        if wide is not maps:
-            wide[:, : maps.shape[1], : maps.shape[2]].copy_(maps)
-        view = self._view(wide, self._tiling.side, self._tiling.side)
-        tiles = self.memory("outputs", *view.shape)
-        self._both_sides(self._outputs.t(), tiles.copy_(view), products)
-
-    def _both_sides(self, matrix: Tensor, values: Tensor, into: Tensor) -> None:
-        """matrix · values · matrix', of (i, i, ...) to (o, o, ...)."""
-        out, given = matrix.shape
-        between = self.memory("between", out, values.numel() // given)
-        torch.mm(matrix, values.view(given, -1), out=between)
-        torch.bmm(matrix.expand(out, out, given), between.view(out, given, -1), out=into.view(out, out, -1))
-
-    def _view(self, maps: Tensor, height: int, width: int) -> Tensor:
-        """The first height × width pixels of each tile of (N, H, W, C)."""
-        picture, row, pixel, _ = maps.stride()
-        channels, step = maps.shape[3] // self._groups, self._tiling.side
-        shape = height, width, self._groups, len(maps), *self._tiling.counts, channels
-        return maps.as_strided(shape, (row, pixel, channels, picture, step * row, step * pixel, 1))
-
-    def _inner(self, wide: Tensor) -> Tensor:
-        """The maps in what is covered by tiles, or as much of them as is."""
-        (above, left), (height, width) = self._tiling.padding, self._tiling.maps
-        return wide[:, above : above + height, left : left + width]
-
-    def _with_what_stands_out(self, maps: Tensor) -> Tensor:
-        """Memory for outputs and what stands out over them; the outputs themselves where nothing does."""
-        height, width = (count * self._tiling.side for count in self._tiling.counts)
-        if maps.shape[1:3] == (height, width):
-            return maps
-        return self.memory("standing out", len(maps), height, width, maps.shape[3], zeros=True)
