@@ -49,6 +49,12 @@ def test_in_bf16_logits_differ_by_its_eight_bits(name: str) -> None:
     assert 0 < largest_difference(trained(name), "bf16") < 0.03
 
 
+@pytest.mark.parametrize("name", ["torchvision", "notebook-flowers", "paper", "notebook-mnist"])
+def test_without_bf16_dense_layers_have_weights_in_fp16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert 1e-6 < largest_difference(trained(name), "bf16") < 1e-3
+
+
 @pytest.mark.parametrize("count", [1, 2, 65])
 def test_any_number_of_pictures_may_come(count: int) -> None:
     assert largest_difference(trained("notebook-mnist"), "float32", count) < 1e-5

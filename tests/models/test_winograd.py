@@ -1,5 +1,6 @@
 """Convolution by tiles: answers and gradients against PyTorch's own, in float64 and in float32."""
 
+import random
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alexnet.models import at_points, winograd
-from alexnet.models.tiling import Tiling, best_tiling
+from alexnet.models.tiling import Tiling, best_tiling, transforms
 
 
 @dataclass(frozen=True)
@@ -131,3 +132,33 @@ def test_no_gradient_of_the_pictures_is_computed_where_none_is_asked_for() -> No
     found = torch.autograd.grad(case.by_tiles(given).square().sum(), [weights, biases])
     expected = torch.autograd.grad(case.by_pytorch(given).square().sum(), [weights, biases])
     assert max(differences(list(found), list(expected))) < 1e-13
+
+
+def test_whatever_the_shape() -> None:
+    """Kernels, strides, paddings and maps at random, among them all ways in which they fail to divide each other."""
+    draw = random.Random(0).choice
+    seen = set()
+    for _ in range(300):
+        stride, kernel, pad = draw([1, 1, 2, 3, 4]), draw(range(2, 14)), (draw(range(4)), draw(range(4)))
+        maps = draw(range(4, 40)), draw(range(4, 40))
+        if best_tiling(kernel, stride, pad, maps) is None:
+            continue
+        case = Case(2, 3, kernel, maps, stride, pad)
+        given = case.tensors(2, torch.float64)
+        expected = with_gradients(case.by_pytorch(given), given)
+        assert max(differences(with_gradients(case.by_tiles(given), given), expected)) < 1e-12, case
+        seen.add((stride, case.tiling.size, case.tiling.side))
+    assert len(seen) > 40
+
+
+def test_training_goes_on_after_answers_without_gradients() -> None:
+    """What is remembered between calls may be used by both."""
+    transforms.cache_clear()
+    case = CASES["tiles fit"]
+    given = case.tensors(3, torch.float64)
+    with torch.inference_mode():
+        answer = winograd.Settled(given[1], given[2], 1, rectified=True)(given[0], case.tiling)
+    expected = case.by_pytorch(given)
+    assert max(differences([answer], [expected.relu()])) < 1e-13
+    found = torch.autograd.grad(case.by_tiles(given).square().sum(), given)
+    assert max(differences(list(found), list(torch.autograd.grad(expected.square().sum(), given)))) < 1e-13

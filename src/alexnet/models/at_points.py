@@ -19,8 +19,8 @@ TILES_AT_ONCE = 256
 
 def pixels(maps: Tensor) -> Tensor:
     """(N, C, H, W) as (N, H, W, C), channels beside each other in memory."""
-    pixels = maps.permute(0, 2, 3, 1)
-    return pixels if pixels.stride(3) == 1 else pixels.contiguous()
+    seen = maps.permute(0, 2, 3, 1)
+    return seen if seen.stride(3) == 1 else seen.contiguous()
 
 
 def _in_blocks(maps: Tensor, stride: int) -> Tensor:
@@ -110,7 +110,7 @@ class AtPoints:
 
     def to_points(self, maps: Tensor, values: Tensor) -> None:
         """B input B', of all tiles of some maps."""
-        if maps.shape[1:3] != self._tiling.covered:
+        if maps.shape[1:3] != self._tiling.covered or any(self._tiling.padding):
             wide = self.memory("maps", len(maps), *self._tiling.covered, maps.shape[3], zeros=True)
             inner = self._inner(wide)
             inner.copy_(maps[:, : inner.shape[1], : inner.shape[2]])

@@ -5,7 +5,7 @@
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
     fc                         weights reordered once, not at each call    equal
     pixels no logit depends on left out (see `reach`)                      equal
-    wide convolutions with fewer multiplications (see `winograd`), float32  equal but for rounding
+    convolutions by tiles (see `winograd`)                                 equal but for rounding
 
 The calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,8 +31,10 @@ from alexnet.models.winograd import Settled
 LEAST_GAIN = 1.8
 """Of a convolution by tiles; oneDNN's is faster without gradients than with them."""
 FEWEST_TILES = 32
-"""In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them takes
-longer than multiplying them."""
+"""In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them
+takes longer than multiplying them."""
+Numbers = Literal["float32", "bf16", "fp16"]
+"""What weights are kept in; fp16: those of dense layers, the others in float32."""
 Step = Callable[[Tensor], Tensor]
 Norm = nn.modules.batchnorm._BatchNorm
 
@@ -39,15 +42,15 @@ Norm = nn.modules.batchnorm._BatchNorm
 class Ready(nn.Module):
     """Pictures, float (N, C, H, W), to logits, float (N, classes), as `network` answers in evaluation mode.
 
-    Its weights are copies as they were when it was made. Layers run in bf16 if asked for, but for the last one, whose
-    eight bits would show in the probabilities.
+    Its weights are copies as they were when it was made. Layers run in bf16, or dense ones with weights in
+    fp16, if asked for, but for the last one, whose few bits would show in the probabilities.
     """
 
-    def __init__(self, network: AlexNet, precision: Precision) -> None:
+    def __init__(self, network: AlexNet, numbers: Numbers) -> None:
         super().__init__()
-        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
         with torch.inference_mode():
-            self.steps = _steps(network, self.dtype)
+            self.steps = _steps(network, numbers)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch."""
@@ -58,12 +61,17 @@ class Ready(nn.Module):
 
 
 def ready(network: AlexNet, precision: Precision) -> nn.Module | None:
-    """`network` made ready, or None where there is no such way: on a GPU, or without oneDNN."""
+    """`network` made ready, or None where there is no such way: on a GPU, or without oneDNN.
+
+    Where bf16 is asked for and the processor does not multiply it, dense layers have their weights in fp16 instead:
+    they are most of all weights, and a picture alone waits for them. Emulated bf16 takes several times as long as
+    float32.
+    """
     on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
     if not on_cpu or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return None
+        return Ready(network, "fp16") if "x86" in torch.backends.quantized.supported_engines else None
     return Ready(network, precision)
 
 
@@ -89,7 +97,7 @@ class _Affine:
         self.weight = self.weight * scale
 
 
-def _steps(network: AlexNet, dtype: torch.dtype) -> list[Step]:
+def _steps(network: AlexNet, numbers: Numbers) -> list[Step]:
     """The calls that do what the network's modules do one after another, where it reaches a logit."""
     names = [name for name, module in network.in_order().items() if not isinstance(module, nn.Dropout)]
     modules = [network.get_submodule(name) for name in names]
@@ -121,7 +129,7 @@ def _steps(network: AlexNet, dtype: torch.dtype) -> list[Step]:
                 done.add(follower)
             if names[at] in narrowings:
                 steps.append(partial(reach.narrowed, sides=narrowings[names[at]]))
-            steps.append(_layer(module, affine, torch.float32 if at == last else dtype, rectified))
+            steps.append(_layer(module, affine, "float32" if at == last else numbers, rectified))
         else:
             steps.append(module.eval())
     return steps
@@ -136,12 +144,15 @@ def _can_go_into(following: list[nn.Module]) -> bool:
     return isinstance(layer, nn.Linear) or (unpadded and isinstance(layer, nn.Conv2d) and layer.groups == 1)
 
 
-def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, dtype: torch.dtype, rectified: bool) -> Step:
+def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rectified: bool) -> Step:
     """One call of oneDNN's, with ReLU or without."""
+    dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
     weight, bias = affine.weight.to(dtype), affine.bias.to(dtype)
     behind = "relu" if rectified else "none"
     calls = torch.ops.mkldnn
     if isinstance(module, nn.Linear):
+        if numbers == "fp16":
+            return _halved(weight, bias, rectified)
         packed = calls._reorder_linear_weight(weight, 1)
         return lambda values: calls._linear_pointwise(values.to(dtype), packed, bias, behind, [], "")
     weight = channels_last(weight)
@@ -152,13 +163,21 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, dtype: torch.dtype, r
     def convolve(values: Tensor) -> Tensor:
         values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
         tiling = tiling_of(module, values)
-        if tiling is not None and tiling.gain(*channels_of(module)) >= LEAST_GAIN:
-            if len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
-                return settled(values, tiling)
+        gain = 0.0 if tiling is None else tiling.gain(*channels_of(module))
+        if tiling is not None and gain >= LEAST_GAIN and len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
+            return settled(values, tiling)
         result: Tensor = calls._convolution_pointwise(values, weight, bias, *geometry, behind, [], "")
         return result
 
     return convolve
+
+
+def _halved(weight: Tensor, bias: Tensor, rectified: bool) -> Step:
+    """A dense layer with weights in fp16, multiplied and added up in float32."""
+    packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+    if rectified:
+        return lambda values: torch.ops.quantized.linear_relu_dynamic_fp16(values, packed)
+    return lambda values: torch.ops.quantized.linear_dynamic_fp16(values, packed)
 
 
 def _scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
