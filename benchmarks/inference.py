@@ -70,7 +70,7 @@ def _export(network: AlexNet, file: Path) -> None:
 
 
 def contestants(files: dict[str, str], batch: int) -> list[Contestant]:
-    """Ours with --amp first. Where bf16 is emulated, nobody else has it: it takes a multiple of the time."""
+    """Ours with --amp first. Where bf16 is emulated, Keras in bf16 is left out: it takes a multiple of the time."""
     judged = len(np.load(files["pictures"], mmap_mode="r")) if batch == max(TIMES) else 0
     asked = {"batch": batch, "times": TIMES[batch], "judged": judged}
     ours = {**asked, "run": files["run"], "pictures": files["pictures"]}

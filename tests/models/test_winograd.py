@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alexnet.models import at_points, winograd
-from alexnet.models.tiling import Tiling, best_tiling, transforms
+from alexnet.models.at_points import AtPoints
+from alexnet.models.tiling import Tiling, best_tiling
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,16 @@ def test_no_gradient_of_the_pictures_is_computed_where_none_is_asked_for() -> No
     assert max(differences(list(found), list(expected))) < 1e-13
 
 
+def test_frozen_weights_are_not_learned_and_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AtPoints, "kernels_at_points_transposed", None)
+    case = CASES["tiles fit"]
+    pictures, weights, biases = case.tensors(3, torch.float64)
+    given = [pictures, weights.detach(), biases]
+    found = torch.autograd.grad(case.by_tiles(given).square().sum(), [pictures, biases])
+    expected = torch.autograd.grad(case.by_pytorch(given).square().sum(), [pictures, biases])
+    assert max(differences(list(found), list(expected))) < 1e-13
+
+
 def test_whatever_the_shape() -> None:
     """Kernels, strides, paddings and maps at random, among them all ways in which they fail to divide each other."""
     draw = random.Random(0).choice
@@ -153,7 +164,6 @@ def test_whatever_the_shape() -> None:
 
 def test_training_goes_on_after_answers_without_gradients() -> None:
     """What is remembered between calls may be used by both."""
-    transforms.cache_clear()
     case = CASES["tiles fit"]
     given = case.tensors(3, torch.float64)
     with torch.inference_mode():

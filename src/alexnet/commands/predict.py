@@ -14,9 +14,7 @@ from alexnet.commands import options
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, help="Answers below it are 'unknown'.")
 @click.option("--batch-size", "--batch", "-b", type=click.IntRange(min=1), default=32, help="Pictures at a time.")
 @options.device
-@click.option(
-    "--amp/--no-amp", default=False, help="Answer in fewer bits: bf16, or, where there is none, dense layers in int8."
-)
+@click.option("--amp/--no-amp", default=False, help="Answer in fewer bits: bf16, or, without it, dense layers in fp16.")
 @options.save_csv
 @click.option(
     "--project",

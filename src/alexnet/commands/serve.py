@@ -62,9 +62,7 @@ from alexnet.errors import UsageError
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the network [as many as processors].")
 @click.option("--workers", "-j", type=click.IntRange(min=1), help="Threads that decode [as many as processors].")
 @options.device
-@click.option(
-    "--amp/--no-amp", default=False, help="Answer in fewer bits: bf16, or, where there is none, dense layers in int8."
-)
+@click.option("--amp/--no-amp", default=False, help="Answer in fewer bits: bf16, or, without it, dense layers in fp16.")
 @click.option("--verbose", "-v", is_flag=True, help="A line for every request.")
 @options.quiet
 def command(

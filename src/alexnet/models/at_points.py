@@ -42,14 +42,15 @@ class AtPoints:
 
     def __init__(self, tiling: Tiling, groups: int, like: Tensor) -> None:
         self._tiling, self._groups, self._like = tiling, groups, like
-        self._outputs, self._kernels, self._inputs = transforms(tiling.side, tiling.size, like.dtype)
+        matrices = transforms(tiling.side, tiling.size)
+        self._outputs, self._kernels, self._inputs = (torch.from_numpy(each).to(like) for each in matrices)
         self._pieces: dict[str, Tensor] = {}
 
     def answer(
         self, maps: Tensor, kernels: Tensor, bias: Tensor, kept: Tensor | None, *, rectified: bool = False
     ) -> Tensor:
         """The convolution, (N, out, H', W'), of maps and kernels at their points. What the maps are at the points goes
-        to `kept`, a row a picture."""
+        to `kept`, as many numbers a picture as there are; the rows of a slice hold its matrices."""
         output = maps.new_empty(len(maps), *self._tiling.outputs, len(bias))
         for some in self.slices(len(maps)):
             values = self.values(kernels, len(maps[some]), None if kept is None else kept[some])
@@ -77,8 +78,8 @@ class AtPoints:
         return self.memory("products", *values.shape[:2], kernels.shape[2])
 
     def memory(self, name: str, *shape: int, zeros: bool = False) -> Tensor:
-        """A piece of memory, the same one for a `name` where it is large enough; of `zeros` where nothing was ever
-        written to it."""
+        """A piece of memory, the same one for a `name` where it is large enough. With `zeros`, what is never written
+        stays zero."""
         size = math.prod(shape)
         if name not in self._pieces or self._pieces[name].numel() < size:
             self._pieces[name] = self._like.new_zeros(size) if zeros else self._like.new_empty(size)
@@ -93,8 +94,8 @@ class AtPoints:
         size, stride = self._tiling.size, self._tiling.stride
         missing = size * stride - self._tiling.kernel
         by_group = torch.unflatten(F.pad(weight, (0, missing, 0, missing)), 0, (self._groups, -1))
-        pixels = torch.unflatten(torch.unflatten(by_group, 4, (size, stride)), 3, (size, stride))
-        kernels = pixels.permute(3, 5, 0, 4, 6, 2, 1).flatten(3, 5).contiguous()
+        by_block = torch.unflatten(torch.unflatten(by_group, 4, (size, stride)), 3, (size, stride))
+        kernels = by_block.permute(3, 5, 0, 4, 6, 2, 1).flatten(3, 5).contiguous()
         values = kernels.new_empty(self._tiling.points, self._tiling.points, *kernels.shape[2:])
         self._both_sides(self._kernels, kernels, values)
         return values.flatten(0, 2)
@@ -104,12 +105,12 @@ class AtPoints:
         size, stride, kernel = self._tiling.size, self._tiling.stride, self._tiling.kernel
         kernels = values.new_empty(size, size, self._groups, *values.shape[1:])
         self._both_sides(self._kernels.t(), values, kernels)
-        pixels = torch.unflatten(kernels, 3, (stride, stride, channels)).permute(2, 6, 0, 3, 1, 4, 5)
-        padded = pixels.flatten(4, 5).flatten(2, 3).flatten(0, 1)
+        by_block = torch.unflatten(kernels, 3, (stride, stride, channels)).permute(2, 6, 0, 3, 1, 4, 5)
+        padded = by_block.flatten(4, 5).flatten(2, 3).flatten(0, 1)
         return padded[:, :kernel, :kernel].contiguous().permute(0, 3, 1, 2)
 
     def to_points(self, maps: Tensor, values: Tensor) -> None:
-        """B input B', of all tiles of some maps."""
+        """B' input B, of all tiles of some maps."""
         if maps.shape[1:3] != self._tiling.covered or any(self._tiling.padding):
             wide = self.memory("maps", len(maps), *self._tiling.covered, maps.shape[3], zeros=True)
             inner = self._inner(wide)
@@ -121,12 +122,12 @@ class AtPoints:
 
     def to_points_transposed(self, values: Tensor, maps: Tensor) -> None:
         """Where tiles overlap, what they say of a pixel is added up."""
-        size, side, stride = self._tiling.points, self._tiling.side, self._tiling.stride
+        points, side, stride = self._tiling.points, self._tiling.side, self._tiling.stride
         height, width = self._tiling.covered
         blocks = self.memory("sums", len(maps), height // stride, width // stride, maps.shape[3] * stride**2).zero_()
-        tiles = self.memory("tiles", *self._view(blocks, size, size).shape)
+        tiles = self.memory("tiles", *self._view(blocks, points, points).shape)
         self._both_sides(self._inputs.t(), values, tiles)
-        parts = [slice(start, start + side) for start in range(0, size, side)]
+        parts = [slice(start, start + side) for start in range(0, points, side)]
         for rows in parts:  # within one, pixels of different tiles are different pixels
             for columns in parts:
                 part = tiles[rows, columns]

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from alexnet.models import winograd
 from alexnet.models.tiling import Tiling, best_tiling
 
-LEAST_GAIN = 1.1
-"""In training. Below it the two ways are hardly different."""
+LEAST_GAIN_IN_TRAINING = 1.1
+"""Below it the two ways are hardly different."""
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` over (N, C, H, W), zero-padded. In training in float32 on CPUs it takes a fraction of the
+    """`torch.nn.Conv2d` over (N, C, H, W). In training in float32 on CPUs with AVX2 it takes a fraction of the
     multiplications where that is faster (see `winograd`), with answers and gradients within 1e-5 of their norm.
 
     Outside of training answers are PyTorch's to the bit; the fast ones are `Ready`'s.
@@ -19,26 +19,29 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve."""
-        tiling = tiling_of(self, input) if self.training and torch.is_grad_enabled() else None
-        if tiling is None or tiling.gain(*channels_of(self)) < LEAST_GAIN:
+        learns = self.training and torch.is_grad_enabled()
+        tiling = tiling_of(self, input, LEAST_GAIN_IN_TRAINING) if learns else None
+        if tiling is None or self.bias is None:
             return super().forward(input)
-        assert self.bias is not None, "all convolutions have biases"
         return winograd.convolve(input, self.weight, self.bias, tiling, self.groups)
 
 
-def tiling_of(layer: nn.Conv2d, input: Tensor) -> Tiling | None:
-    """How maps, (N, C, H, W), are best cut into tiles; None where that way is not to be had: for other numbers than
-    float32, on processors without AVX, for kernels that are not square."""
+def tiling_of(layer: nn.Conv2d, input: Tensor, least_gain: float) -> Tiling | None:
+    """How the maps, (N, C, H, W), are best cut into tiles; None where that gains less, or is not to be had.
+
+    It is for float32 and square kernels, padded with zeros and not dilated, with one stride in both directions, and
+    with groups only at stride 1. Of processors it is for those with AVX2 alone: with AVX-512 oneDNN's convolutions are
+    faster, and nobody has measured yet whether tiles still are.
+    """
     plain = input.device.type == "cpu" and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if not plain or not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+    if not plain or torch.backends.cpu.get_cpu_capability() != "AVX2":
         return None
-    assert not isinstance(layer.padding, str)
-    (kernel, other), (stride, _), (above, left) = layer.kernel_size, layer.stride, layer.padding
-    if kernel != other or (stride > 1 and layer.groups > 1):
+    if input.dim() != 4 or input.shape[1] != layer.in_channels or isinstance(layer.padding, str):
         return None
-    return best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
-
-
-def channels_of(layer: nn.Conv2d) -> tuple[int, int]:
-    """Channels in and out of a group."""
-    return layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    (kernel, other), (stride, across), (above, left) = layer.kernel_size, layer.stride, layer.padding
+    ordinary = layer.dilation == (1, 1) and layer.padding_mode == "zeros" and (stride == 1 or layer.groups == 1)
+    if not ordinary or kernel != other or stride != across:
+        return None
+    tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
+    channels, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    return tiling if tiling is not None and tiling.gain(channels, filters) >= least_gain else None

@@ -4,10 +4,11 @@
     batch norm → conv or fc    one layer, where no padding lies between     equal but for rounding
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
     fc                         weights reordered once, not at each call    equal
+    fc                         weights in fp16, if asked for               within 1e-3 of the largest logit
     pixels no logit depends on left out (see `reach`)                      equal
     convolutions by tiles (see `winograd`)                                 equal but for rounding
 
-The calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
+Most calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 """
 
@@ -21,18 +22,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.device import Precision
+from alexnet.device import Precision, choose_precision
 from alexnet.models import reach
-from alexnet.models.convolution import channels_of, tiling_of
+from alexnet.models.convolution import tiling_of
 from alexnet.models.modules import PaddedConv2d
 from alexnet.models.network import AlexNet, channels_last
 from alexnet.models.winograd import Settled
 
-LEAST_GAIN = 1.8
-"""Of a convolution by tiles; oneDNN's is faster without gradients than with them."""
+LEAST_GAIN_IN_ANSWERS = 1.8
+"""Of a convolution by tiles. oneDNN's is nearer to the peak here than with gradients."""
 FEWEST_TILES = 32
 """In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them
 takes longer than multiplying them."""
+HALVES = "linear_prepack_fp16"
+"""FBGEMM's call in PyTorch; what belongs to quantisation moves to another package by and by."""
 Numbers = Literal["float32", "bf16", "fp16"]
 """What weights are kept in; fp16: those of dense layers, the others in float32."""
 Step = Callable[[Tensor], Tensor]
@@ -42,8 +45,9 @@ Norm = nn.modules.batchnorm._BatchNorm
 class Ready(nn.Module):
     """Pictures, float (N, C, H, W), to logits, float (N, classes), as `network` answers in evaluation mode.
 
-    Its weights are copies as they were when it was made. Layers run in bf16, or dense ones with weights in
-    fp16, if asked for, but for the last one, whose few bits would show in the probabilities.
+    Its weights are copies as they were when it was made. Layers run in bf16, or dense ones with weights in fp16, if
+    asked for, but for the last one, whose few bits would show in the probabilities. The last digits of an answer in
+    float32 may depend on how many pictures it is given with.
     """
 
     def __init__(self, network: AlexNet, numbers: Numbers) -> None:
@@ -63,16 +67,17 @@ class Ready(nn.Module):
 def ready(network: AlexNet, precision: Precision) -> nn.Module | None:
     """`network` made ready, or None where there is no such way: on a GPU, or without oneDNN.
 
-    Where bf16 is asked for and the processor does not multiply it, dense layers have their weights in fp16 instead:
-    they are most of all weights, and a picture alone waits for them. Emulated bf16 takes several times as long as
-    float32.
+    Where bf16 is asked for and the processor does not multiply it, dense layers have their weights in fp16 instead, if
+    FBGEMM is there: they are most of all weights, and a picture alone waits for them. Emulated bf16 takes several times
+    as long as float32.
     """
     on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
     if not on_cpu or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
-    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return Ready(network, "fp16") if "x86" in torch.backends.quantized.supported_engines else None
-    return Ready(network, precision)
+    if precision == "float32" or choose_precision(torch.device("cpu")) == "bf16":
+        return Ready(network, precision)
+    halves = torch.backends.quantized.engine in {"x86", "fbgemm"} and hasattr(torch.ops.quantized, HALVES)
+    return Ready(network, "fp16") if halves else None
 
 
 @dataclass
@@ -145,7 +150,7 @@ def _can_go_into(following: list[nn.Module]) -> bool:
 
 
 def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rectified: bool) -> Step:
-    """One call of oneDNN's, with ReLU or without."""
+    """One step, with ReLU or without."""
     dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
     weight, bias = affine.weight.to(dtype), affine.bias.to(dtype)
     behind = "relu" if rectified else "none"
@@ -162,9 +167,8 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rec
 
     def convolve(values: Tensor) -> Tensor:
         values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
-        tiling = tiling_of(module, values)
-        gain = 0.0 if tiling is None else tiling.gain(*channels_of(module))
-        if tiling is not None and gain >= LEAST_GAIN and len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
+        tiling = tiling_of(module, values, LEAST_GAIN_IN_ANSWERS)
+        if tiling is not None and len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
             return settled(values, tiling)
         result: Tensor = calls._convolution_pointwise(values, weight, bias, *geometry, behind, [], "")
         return result
@@ -174,7 +178,7 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rec
 
 def _halved(weight: Tensor, bias: Tensor, rectified: bool) -> Step:
     """A dense layer with weights in fp16, multiplied and added up in float32."""
-    packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+    packed = getattr(torch.ops.quantized, HALVES)(weight, bias)
     if rectified:
         return lambda values: torch.ops.quantized.linear_relu_dynamic_fp16(values, packed)
     return lambda values: torch.ops.quantized.linear_dynamic_fp16(values, packed)

@@ -28,7 +28,10 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor, tiling: Tiling, groups
 
 
 class Settled:
-    """A convolution whose weights stay as they are: its kernels are led to the points once for each size of tiles."""
+    """A convolution whose weights stay as they are: its kernels are led to the points once for each size of tiles.
+
+    That takes up to 64 / 9 times the memory of 3 × 3 kernels.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor, groups: int, *, rectified: bool) -> None:
         """With `rectified`, a ReLU follows."""
@@ -54,10 +57,11 @@ class _Convolution(torch.autograd.Function):
         work = AtPoints(tiling, groups, maps)
         kernels = work.kernels_at_points(weight)
         a_picture = tiling.values * maps.shape[3]
-        keeps = a_picture * len(maps) * maps.element_size() <= MOST_KEPT
+        learns = ctx.needs_input_grad[1]
+        keeps = learns and a_picture * len(maps) * maps.element_size() <= MOST_KEPT
         kept = maps.new_empty(len(maps), a_picture) if keeps else None
         output = work.answer(maps, kernels, bias, kept)
-        ctx.save_for_backward(kernels, maps if kept is None else kept)
+        ctx.save_for_backward(kernels, maps if kept is None and learns else kept)
         ctx.tiling, ctx.groups, ctx.keeps, ctx.channels = tiling, groups, keeps, weight.shape[1]
         return output
 
@@ -67,21 +71,25 @@ class _Convolution(torch.autograd.Function):
         kernels, kept = ctx.saved_tensors
         slopes = pixels(gradient)
         work = AtPoints(ctx.tiling, ctx.groups, slopes)
-        of_kernels, of_bias = torch.zeros_like(kernels), slopes.new_zeros(ctx.groups, kernels.shape[2])
-        of_input = None
+        of_input = of_kernels = None
         if ctx.needs_input_grad[0]:
             of_input = slopes.new_empty(len(slopes), *ctx.tiling.maps, ctx.channels * ctx.groups)
+        if ctx.needs_input_grad[1]:
+            of_kernels = torch.zeros_like(kernels)
+        of_bias = slopes.new_zeros(ctx.groups, kernels.shape[2])
         for some in work.slices(len(slopes)):
             values = work.values(kernels, len(slopes[some]), kept[some] if ctx.keeps else None)
-            if not ctx.keeps:
-                work.to_points(kept[some], values)
             products = work.products(kernels, values)
             work.from_points_transposed(slopes[some], products)
-            of_kernels.baddbmm_(values.transpose(1, 2), products)
             of_bias += work.at_one(products).sum(dim=1)
+            if of_kernels is not None:
+                if not ctx.keeps:
+                    work.to_points(kept[some], values)
+                of_kernels.baddbmm_(values.transpose(1, 2), products)
             if of_input is not None:
                 of_values = work.memory("of values", *values.shape)
                 torch.bmm(products, kernels.transpose(1, 2), out=of_values)
                 work.to_points_transposed(of_values, of_input[some])
-        of_weight = work.kernels_at_points_transposed(of_kernels, ctx.channels)
-        return None if of_input is None else of_input.permute(0, 3, 1, 2), of_weight, of_bias.flatten(), None, None
+        of_maps = None if of_input is None else of_input.permute(0, 3, 1, 2)
+        of_weight = None if of_kernels is None else work.kernels_at_points_transposed(of_kernels, ctx.channels)
+        return of_maps, of_weight, of_bias.flatten(), None, None

@@ -112,7 +112,7 @@ class Stand:
         batches = batches or itertools.repeat(next(self.batches()))
 
         def batch() -> None:
-            enabled: Precision = "float32" if made is not None else precision  # what is made ready is bf16 by itself
+            enabled: Precision = "float32" if made is not None else precision  # what is made ready casts by itself
             with torch.inference_mode(), machine.autocast(self.device, enabled):
                 probabilities(network if made is None else made, self.preprocess, next(batches).pixels)
 
