@@ -38,8 +38,9 @@ class Settled:
         self._weight, self._bias, self._groups, self._rectified = weight, bias, groups, rectified
         self._kernels: dict[int, Tensor] = {}
 
+    @torch.no_grad()
     def __call__(self, input: Tensor, tiling: Tiling) -> Tensor:
-        """The answer to (N, C, H, W), channels last."""
+        """The answer to (N, C, H, W), channels last, without a gradient."""
         maps = pixels(input)
         work = AtPoints(tiling, self._groups, maps)
         if tiling.side not in self._kernels:
