@@ -11,8 +11,8 @@ LEAST_GAIN_IN_TRAINING = 1.1
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` over (N, C, H, W). In training in float32 on CPUs with AVX2 it takes a fraction of the
-    multiplications where that is faster (see `winograd`), with answers and gradients within 1e-5 of their norm.
+    """`torch.nn.Conv2d` over (N, C, H, W). In training in float32 on CPUs with AVX2 alone it takes a fraction of
+    the multiplications where that is faster (see `winograd`), with answers and gradients within 1e-5 of their norm.
 
     Outside of training answers are PyTorch's to the bit; the fast ones are `Ready`'s.
     """
