@@ -12,13 +12,11 @@ from alexnet.data.augment import (
     augment,
     colour,
     colour_offsets,
-    crop,
     draw_bends,
-    draw_corners,
     draw_maps,
-    flip,
     warp,
 )
+from alexnet.data.crops import cut
 from alexnet.preprocess import GREY, Preprocess
 
 
@@ -55,7 +53,8 @@ def test_flips_alone_stay_exact() -> None:
 
 def test_about_half_are_mirrored() -> None:
     batch = stored(1, 1, 4).expand(4000, 1, 4, 4)
-    share = (flip(batch, seeded()) == batch.flip(3)).flatten(1).all(dim=1).float().mean()
+    result = augment(batch, 4, Augment(flip=True), seeded())
+    share = (result == batch.flip(3)).flatten(1).all(dim=1).float().mean()
     assert abs(float(share) - 0.5) < 0.04  # five standard deviations
     maps = draw_maps(4000, 4, 4, Augment(flip=True), seeded())
     assert abs(float((maps[:, 0, 0] < 0).float().mean()) - 0.5) < 0.04
@@ -239,64 +238,12 @@ def test_the_random_stream_of_the_recipes_before_is_the_same() -> None:
     assert torch.equal(generator.get_state(), before), "the centre crop draws nothing"
 
 
-# --- crops at whole pixels -------------------------------------------------------------------------------------------
-
-
-def test_crops_are_slices() -> None:
-    """33² places: every one that 224 of 256 pixels have, compared with plain slicing."""
-    batch = stored(1, 3, 256).expand(33 * 33, 3, 256, 256)
-    corners = torch.cartesian_prod(torch.arange(33), torch.arange(33)).T
-    for chosen in torch.chunk(corners, 11, dim=1):
-        cut = crop(batch[: chosen.shape[1]], chosen, 224)
-        assert cut.dtype == torch.uint8
-        for picture, top, left in zip(cut, *chosen.tolist(), strict=True):
-            assert torch.equal(picture, batch[0, :, top : top + 224, left : left + 224])
-
-
-def test_each_picture_is_cut_at_its_own_corner() -> None:
-    batch = stored(40)
-    generator = seeded(5)
-    result = augment(batch, 9, Augment(crop="random"), generator)
-    tops, lefts = draw_corners(40, 3, seeded(5)).tolist()
-    for picture, whole, top, left in zip(result, batch, tops, lefts, strict=True):
-        assert torch.equal(picture, whole[:, top : top + 9, left : left + 9])
-    assert len(set(zip(tops, lefts, strict=True))) > 8
-
-
-def test_all_33_by_33_corners_are_as_likely() -> None:
-    counts = torch.zeros(33, 33)
-    draws = 200_000
-    top, left = draw_corners(draws, 32, seeded())
-    counts.index_put_((top, left), torch.ones(draws), accumulate=True)
-    expected = draws / 33**2
-    chi_squared = float(((counts - expected) ** 2 / expected).sum())
-    assert float(counts.min()) > 0
-    assert abs(chi_squared - (33**2 - 1)) < 4 * (2 * (33**2 - 1)) ** 0.5
-
-
-def test_a_picture_without_margin_stays_whole() -> None:
-    batch = stored()
-    assert torch.equal(augment(batch, 12, Augment(crop="random"), seeded()), batch)
-
-
-def test_random_crops_are_mirrored_half_the_time_and_stay_exact() -> None:
-    batch = stored(1, 3, 12).expand(600, 3, 12, 12)
-    result = augment(batch, 9, Augment(crop="random", flip=True), seeded())
-    assert result.dtype == torch.uint8
-    tops, lefts = draw_corners(600, 3, seeded()).tolist()
-    mirrored = 0
-    for picture, top, left in zip(result, tops, lefts, strict=True):
-        slice_ = batch[0, :, top : top + 9, left : left + 9]
-        mirrored += int(torch.equal(picture, slice_.flip(2)))
-        assert torch.equal(picture, slice_) != torch.equal(picture, slice_.flip(2))
-    assert abs(mirrored / 600 - 0.5) < 0.1  # five standard deviations
-
-
 def test_random_crops_are_places_too_where_pictures_are_turned() -> None:
     maps = draw_maps(500, 12, 9, Augment(crop="random", rotate=1e-6), seeded())
-    top, left = draw_corners(500, 3, seeded())
     batch = stored(500)
-    torch.testing.assert_close(warp(batch, maps, 9), crop(batch, torch.stack((top, left)), 9).float(), rtol=0, atol=0.1)
+    torch.testing.assert_close(
+        warp(batch, maps, 9), cut(batch, 9, seeded(), random=True, flip=False).float(), rtol=0, atol=0.1
+    )
 
 
 def test_torchvision_s_random_resized_crop_can_be_said() -> None:

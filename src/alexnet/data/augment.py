@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Generator, Tensor
 
+from alexnet.data.crops import cut, draw_corners
 from alexnet.device import send
 from alexnet.preprocess import GREY
 
@@ -85,32 +86,12 @@ def augment(
         bends = draw_bends(len(stored), settings, generator) if settings.elastic else None
         batch = warp(stored, maps, size, bends)
     else:
-        if settings.crop == "random":
-            batch = crop(stored, draw_corners(len(stored), stored.shape[-1] - size, generator), size)
-        else:
-            offset = (stored.shape[-1] - size) // 2
-            batch = stored[:, :, offset : offset + size, offset : offset + size]
-        if settings.flip:
-            batch = flip(batch, generator)
+        batch = cut(stored, size, generator, random=settings.crop == "random", flip=settings.flip)
     if settings.brightness or settings.contrast or settings.saturation:
         batch = colour(batch.float(), settings, generator)
     if settings.colour_noise:
         batch = add_colour_noise(batch.float(), settings, generator, mean)
     return batch
-
-
-def draw_corners(count: int, margin: int, generator: Generator) -> Tensor:
-    """Top and left of random crops, int64 (2, count): each of the (margin + 1)² places is as likely."""
-    return torch.randint(0, margin + 1, (2, count), generator=generator)
-
-
-def crop(stored: Tensor, corners: Tensor, size: int) -> Tensor:
-    """Cut (N, C, S, S) at `corners` (2, N), top and left: (N, C, size, size), of the same type."""
-    pictures = torch.arange(len(stored), device=stored.device)
-    top, left = send(corners, stored.device)
-    # all places as a view, (N, S - size + 1, S - size + 1, C, size, size); channels last as the store has them
-    places = stored.permute(0, 2, 3, 1).unfold(1, size, 1).unfold(2, size, 1)
-    return places[pictures, top, left]
 
 
 def draw_maps(count: int, side: int, size: int, settings: Augment, generator: Generator) -> Tensor:
@@ -171,12 +152,6 @@ def _places(maps: Tensor, size: int) -> Tensor:
     centres = (2 * torch.arange(size, device=maps.device) + 1) / size - 1
     across, down = maps[:, :, :1] * centres, maps[:, :, 1:2] * centres + maps[:, :, 2:]
     return across[:, :, None, :] + down[:, :, :, None]
-
-
-def flip(batch: Tensor, generator: Generator) -> Tensor:
-    """Mirror each picture of (N, C, H, W) left and right with probability 1/2."""
-    mirrored = send(torch.rand(len(batch), generator=generator) < 0.5, batch.device)
-    return torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(-1), batch)
 
 
 def colour(batch: Tensor, settings: Augment, generator: Generator) -> Tensor:
