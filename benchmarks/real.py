@@ -4,7 +4,8 @@
 
 Contestants take turns, round after round, each an epoch of the product's own `fit` on the same network: pictures that
 are on the device already and go through no augmentation (synthetic); pictures of the warm store, cut at random places
-and mirrored (real); the same with all that the recipe `modern` does to them. The first round is to warm up.
+and mirrored (real); the same with all that the recipe `modern` does to them; and from a store of JPEGs. The first round is to
+warm up.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import statistics
 import sys
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +90,22 @@ def main() -> None:
     setting = Setting(device, machine.choose_precision(device, None), World(), QUIET)
     source = open_source("flowers17", data_dir=asked.data_dir, display=Display(sys.stderr))
     rule = Preprocess(size=SIZE, resize_to=STORED, resize="crop")
-    pixels = store.open_or_build(source, rule, cache_folder() / "stores", Display(sys.stderr)).pixels
+    opened = partial(store.open_or_build, source, rule, cache_folder() / "stores", Display(sys.stderr))
+    pixels, jpegs = opened().pixels, opened(compress=np.arange(len(source))).pixels
     chosen = np.random.default_rng(0).permutation(len(source))[: asked.pictures]
     recipe = modern.FORMS["flowers17"].model_copy(update={"epochs": 1, "val_split": 0.0})
     plain = {"augment": Augment(), "mixing": Mixing()}
     cut = {"augment": Augment(crop="random", flip=True), "mixing": Mixing()}
-    stored = Batches(pixels, source.labels, chosen, batch_size=recipe.batch_size, seed=0, device=device)
+    batches_of = partial(
+        Batches, labels=source.labels, indices=chosen, batch_size=recipe.batch_size, seed=0, device=device
+    )
+    stored = batches_of(pixels)
     small = Preprocess(size=SIZE, resize_to=SIZE)
     contestants = {
         "synthetic": (Resident(stored), small, recipe.model_copy(update=plain)),
         "real": (stored, rule, recipe.model_copy(update=cut)),
         "real, modern": (stored, rule, recipe),
+        "real, from JPEGs": (batches_of(jpegs), rule, recipe.model_copy(update=cut)),
     }
     network = create_model(recipe.model, num_classes=len(source.classes), in_channels=3, image_size=SIZE).on(device)
     rows: dict[str, list[Any]] = {name: [] for name in contestants}

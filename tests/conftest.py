@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.commands.main import main
+from alexnet.data.store import Store
 from alexnet.progress import Display
 from alexnet.run import Run
 
@@ -160,3 +161,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: str | Path, **given:
         patch.setattr("alexnet.dataset.cache_folder", lambda: cache)
         project = tmp_path_factory.mktemp("runs")
         return train(data, project=project, device="cpu", amp=False, display=Display(quiet=True), **given)
+
+
+def raw(kept: Store) -> NDArray[np.uint8]:
+    """The pictures of a store that has them as they are."""
+    assert isinstance(kept.pixels, np.ndarray)
+    return kept.pixels

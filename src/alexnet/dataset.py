@@ -1,5 +1,6 @@
 """Dataset: a source, decoded and divided, and how its pictures are prepared for the network."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet import settings
-from alexnet.data import sources, split, store
+from alexnet.data import memory, sources, split, store
 from alexnet.data.batches import Batches
+from alexnet.data.compressed import Pixels
+from alexnet.data.memory import Form
 from alexnet.data.sources import Source
 from alexnet.data.split import Split
 from alexnet.data.store import Store
+from alexnet.data.writing import Shape
 from alexnet.download import cache_folder
 from alexnet.errors import DataError, UsageError
 from alexnet.models import foreign, variants
@@ -86,9 +90,7 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
             f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half "
             "or less, validation and test pictures in full"
         )
-        decoded = decode(source, preprocess, options, display, lambda usable: divided(usable).train)
-    else:
-        decoded = decode(source, preprocess, options, display)
+    decoded = decode(source, preprocess, options, display, lambda usable: divided(usable).train)
     parts = divided(decoded.usable)
     _report_missing_classes(source, parts, display)
     if trained is not None:
@@ -113,8 +115,7 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
         )
     number = {name: index for index, name in enumerate(source.names)}
     trained = [number[row["path"]] for row in run.split if row["split"] == "train" and row["path"] in number]
-    roughly = (lambda usable: np.array(trained, dtype=np.int64)) if options.fast_jpeg else None
-    decoded = decode(source, card.preprocess, options, display, roughly)
+    decoded = decode(source, card.preprocess, options, display, lambda usable: np.array(trained, dtype=np.int64))
     usable = set(decoded.usable.tolist())
     parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
     for row in run.split:
@@ -136,12 +137,17 @@ def decode(
     preprocess: Preprocess,
     options: Options,
     display: Display,
-    roughly: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+    trained: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> Store:
-    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many. `roughly` says
-    which of the usable pictures may be decoded at a fraction of their size."""
+    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many. `trained` says
+    which of the usable ones are trained on, and need not be exact."""
+    form: Form = "raw"
+    if trained is not None:
+        form = _form(options, (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels), display)
+    depends = trained is not None and (options.fast_jpeg or form == "jpeg")
 
-    def stored(approximate: NDArray[np.int64] | None) -> Store:
+    def stored(usable: NDArray[np.int64]) -> Store:
+        inexact = trained(usable) if trained is not None and depends else None
         return store.open_or_build(
             source,
             preprocess,
@@ -149,26 +155,36 @@ def decode(
             display,
             workers=options.workers,
             accept_truncated=options.accept_truncated,
-            approximate=approximate,
+            approximate=inexact if options.fast_jpeg else None,
+            compress=inexact if form == "jpeg" else None,
         )
 
-    decoded = stored(None if roughly is None else roughly(np.arange(len(source))))
-    if roughly is not None and decoded.bad:  # without them the parts may be others
-        decoded = stored(roughly(decoded.usable))
+    decoded = stored(np.arange(len(source)))
+    if depends and decoded.bad:  # without them the parts may be others
+        decoded = stored(decoded.usable)
     _report_bad_files(source, decoded, options, display)
     return decoded
 
 
-def with_values(
-    preprocess: Preprocess, values: Values, pixels: NDArray[np.uint8], train: NDArray[np.int64]
-) -> Preprocess:
+def _form(options: Options, shape: Shape, display: Display) -> Form:
+    """In which training pictures are stored, and why; said where it is not the usual one."""
+    form = memory.form(shape) if options.store == "auto" else options.store
+    if form == "jpeg":
+        why = f"raw they are {math.prod(shape) / 1e9:,.1f} GB, more than the memory"
+        display.say(
+            f"training pictures are stored as JPEGs, others raw ({'--store jpeg' if options.store == 'jpeg' else why})"
+        )
+    return form
+
+
+def with_values(preprocess: Preprocess, values: Values, pixels: Pixels, train: NDArray[np.int64]) -> Preprocess:
     """The same preprocessing with mean and deviation as `values` wants them (see `Recipe.values`): measured on
     the training pictures, a channel; on 2,000 of them, evenly chosen, if there are more."""
     if values == "unit":
         return preprocess
     chosen = train[np.linspace(0, len(train) - 1, min(len(train), 2000)).astype(np.int64)]
     count, sums, squares = 0, np.zeros(preprocess.channels), np.zeros(preprocess.channels)
-    for index in chosen:
+    for index in chosen.tolist():
         levels = pixels[index].reshape(-1, preprocess.channels).astype(np.float64) / 255
         count += len(levels)
         sums += levels.sum(axis=0)

@@ -85,6 +85,7 @@ def begin(options: Options, recipe: Recipe, world: World, device: torch.device, 
     """Train from the start, among others or alone; see `train`."""
     precision = set_up(options, recipe, device, display)
     data, network, frozen = world.each(lambda: _prepare(options, recipe, device, display))
+    options = options.model_copy(update={"store": data.store.form})
     peers.refuse_differences(options, recipe, data, device, precision, world)
 
     def create() -> str:

@@ -55,10 +55,10 @@ class Classifier:
         self.network.eval()
         self.card = card
 
-    @cached_property
+    @property
     def answering(self) -> nn.Module:
         """What gives the logits: the network, made ready where there is a way (see `models.ready`)."""
-        return ready(self.network, self.precision) or self.network
+        return self._ready[0]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -110,9 +110,12 @@ class Classifier:
 
     @contextmanager
     def _at_its_precision(self) -> Iterator[None]:
-        by_itself = self.answering is not self.network  # what was made ready casts what it is given
-        with torch.inference_mode(), machine.autocast(self.device, "float32" if by_itself else self.precision):
+        with torch.inference_mode(), machine.autocast(self.device, self._ready[1]):
             yield
+
+    @cached_property
+    def _ready(self) -> tuple[nn.Module, machine.Precision]:
+        return ready(self.network, self.precision)
 
     def top(self, scores: NDArray[np.float32], topk: int = 5) -> list[list[Prediction]]:
         """Scores (N, classes) as names and probabilities; equal ones keep the order of the classes."""

@@ -106,7 +106,7 @@ def _begun_before(options: Options, recipe: Recipe) -> str | None:
 
 
 def _of_the_run(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in args.items() if key not in OF_THE_MACHINE}
+    return {key: value for key, value in args.items() if key not in (*OF_THE_MACHINE, "store")}  # auto became a form
 
 
 def _stands(run: Run) -> str | None:

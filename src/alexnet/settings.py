@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -53,6 +53,8 @@ class Options(BaseModel):
     """Read a JPEG that is cut short all the same, grey where it is missing (see `data.images`)."""
     fast_jpeg: bool = False
     """Decode large JPEGs of the training part at a half, a quarter or an eighth (see `data.jpeg`)."""
+    store: Literal["auto", "raw", "jpeg"] = "auto"
+    """How decoded training pictures are kept; auto: raw where all pictures fit into memory (see `data.compressed`)."""
     folds: int | None = Field(None, ge=2)
     """Into how many parts the training pictures are divided, each of which is validation once."""
     fold: int | None = Field(None, ge=1)

@@ -20,7 +20,7 @@ from alexnet.data.store import Store
 from alexnet.errors import DataError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from tests.conftest import noisy
+from tests.conftest import noisy, raw
 
 Folder = Callable[..., Path]
 MakeSource = Callable[..., Source]
@@ -59,7 +59,7 @@ def test_a_store_holds_what_fit_makes_of_each_picture(folder_of_colours: Folder,
     folder = folder_of_colours(count=15, side=30)
     source = open_source(folder)
     built = opened(source, tmp_path / "cache")
-    assert built.pixels.dtype == np.uint8
+    assert raw(built).dtype == np.uint8
     np.testing.assert_array_equal(built.pixels, expected(folder, source))
     assert built.bad == {}
     assert built.usable.tolist() == list(range(45))
@@ -75,7 +75,7 @@ def test_a_store_is_built_once_and_then_only_opened(folder_of_colours: Folder, t
 
 
 def test_a_store_cannot_be_written_through(folder_of_colours: Folder, tmp_path: Path) -> None:
-    pixels = opened(open_source(folder_of_colours()), tmp_path / "cache").pixels
+    pixels = raw(opened(open_source(folder_of_colours()), tmp_path / "cache"))
     with pytest.raises(ValueError, match="read-only"):
         pixels[0] = 0
 
@@ -128,7 +128,7 @@ def test_unreadable_pictures_are_named_with_their_index(folder_of_colours: Folde
             35: "red/011.png",
         }
         assert built.usable.tolist() == whole
-        assert (built.pixels[[3, 17, 35]] == 0).all()
+        assert (raw(built)[[3, 17, 35]] == 0).all()
 
 
 def test_the_same_content_elsewhere_is_the_same_store(folder_of_colours: Folder, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_other_content_with_the_same_time_and_size_is_another_store(folder_of_co
     (first,) = stores(tmp_path / "cache")
     kept = content(first)
     changed = opened(source, tmp_path / "cache")
-    assert changed.pixels[source.names.index("red/000.bmp"), 0, 0].tolist() == [0, 250, 0]
+    assert raw(changed)[source.names.index("red/000.bmp"), 0, 0].tolist() == [0, 250, 0]
     assert len(stores(tmp_path / "cache")) == 2
     assert content(first) == kept
 
@@ -295,11 +295,13 @@ def test_large_jpegs_of_some_pictures_are_stored_roughly_in_a_store_of_their_own
         pixels = np.clip(slopes[..., None] // 2 + noise, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.jpg", quality=95)
     source = open_source(tmp_path / "pictures")
-    full = opened(source, tmp_path / "cache").pixels
+    full = raw(opened(source, tmp_path / "cache"))
     made = [
-        store.open_or_build(
-            source, RULE, tmp_path / "cache", Display(quiet=True), approximate=np.array(chosen, dtype=np.int64)
-        ).pixels
+        raw(
+            store.open_or_build(
+                source, RULE, tmp_path / "cache", Display(quiet=True), approximate=np.array(chosen, dtype=np.int64)
+            )
+        )
         for chosen in ([1, 2], [0])
     ]
     assert [[not np.array_equal(one, other) for one, other in zip(full, rough, strict=True)] for rough in made] == [

@@ -18,11 +18,12 @@ from alexnet import durable
 from alexnet.data import store, store_files
 from alexnet.data.batches import Batches
 from alexnet.data.sources import Source
-from alexnet.data.store_files import INDEX, PIXELS, DamagedError
+from alexnet.data.store_files import INDEX, DamagedError
+from alexnet.data.writing import PIXELS
 from alexnet.errors import DataError, ResourceError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
-from tests.conftest import noisy
+from tests.conftest import noisy, raw
 
 RULE = Preprocess(size=20, resize_to=20)
 
@@ -34,7 +35,7 @@ import numpy as np
 import torch
 from PIL import Image
 from alexnet import durable
-from alexnet.data import store, store_files
+from alexnet.data import memory, store, store_files
 from alexnet.data.batches import Batches
 from alexnet.data.sources.base import Source
 from alexnet.errors import AlexNetError
@@ -64,8 +65,12 @@ def source(pause=0.0):
             yield picture
     return Source("made up", ("a", "b"), NAMES, np.arange(60) % 2, ("",) * 60, contents, "key", "")
 
+compressed = np.arange(0, 60, 2) if "jpeg" in more else None
+
 def build(pause=0.0, place=cache, side=20):
-    return store.open_or_build(source(pause), Preprocess(side, side), place, Display(), workers=2)
+    return store.open_or_build(
+        source(pause), Preprocess(side, side), place, Display(), workers=2, compress=compressed
+    )
 
 def child(work):
     sys.stdout.flush()
@@ -99,8 +104,9 @@ def rests():
 
 def content(place=cache):
     (folder,) = stores(place)
-    assert sorted(file.name for file in folder.iterdir()) == ["index.json", "pixels.npy"]
-    return [(folder / name).read_bytes() for name in ("index.json", "pixels.npy")]
+    pictures = "pixels.npy" if compressed is None else "records.bin"
+    assert sorted(file.name for file in folder.iterdir()) == ["index.json", pictures]
+    return [(folder / name).read_bytes() for name in ("index.json", pictures)]
 
 def as_nobody():
     if os.geteuid() == 0:  # every door is open to root
@@ -159,7 +165,8 @@ def folder_of(cache: Path) -> Path:
 
 @needs_fork
 @pytest.mark.fault("B1")
-def test_a_build_that_was_killed_leaves_nothing_that_looks_like_a_store(cache: Path, long: bool) -> None:
+@pytest.mark.parametrize("form", ["raw", "jpeg"])
+def test_a_build_that_was_killed_leaves_nothing_that_looks_like_a_store(cache: Path, form: str, long: bool) -> None:
     """builds killed at random instants, then one that is left alone"""
     said = by_another_process(
         """
@@ -183,13 +190,15 @@ def test_a_build_that_was_killed_leaves_nothing_that_looks_like_a_store(cache: P
         """,
         cache,
         10 if long else 3,
+        form,
     )
     assert int(said.rsplit("killed ", 1)[1]) >= (3 if long else 1)
 
 
 @needs_fork
 @pytest.mark.fault("B1")
-def test_a_build_that_was_killed_is_gone_on_with_to_the_same_bytes(cache: Path) -> None:
+@pytest.mark.parametrize("form", ["raw", "jpeg"])
+def test_a_build_that_was_killed_is_gone_on_with_to_the_same_bytes(cache: Path, form: str) -> None:
     """builds killed when some pictures are noted as done, twice; who decodes counts its pictures"""
     said = by_another_process(
         """
@@ -222,6 +231,7 @@ def test_a_build_that_was_killed_is_gone_on_with_to_the_same_bytes(cache: Path) 
         print(f"kept {done}")
         """,
         cache,
+        form,
     )
     assert "of 60 pictures were decoded before: going on" in said
     assert int(said.rsplit("kept ", 1)[1]) >= 8
@@ -229,7 +239,8 @@ def test_a_build_that_was_killed_is_gone_on_with_to_the_same_bytes(cache: Path) 
 
 @needs_fork
 @pytest.mark.fault("B1")
-def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_bytes(cache: Path) -> None:
+@pytest.mark.parametrize("form", ["raw", "jpeg"])
+def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_bytes(cache: Path, form: str) -> None:
     """builds killed before and after each of their steps: reserving, decoding, sealing, renaming"""
     by_another_process(
         """
@@ -248,7 +259,7 @@ def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_by
         reference = content(cache.parent / "undisturbed")
         steps = [(store, "decode"), (store_files, "seal")]
         steps += [(Path, name) for name in ("mkdir", "replace", "unlink", "rename")]
-        if hasattr(os, "posix_fallocate"):
+        if hasattr(os, "posix_fallocate") and compressed is None:
             steps.append((os, "posix_fallocate"))
         for owner, name in steps:
             for after in (False, True):
@@ -261,6 +272,7 @@ def test_a_build_killed_between_any_two_of_its_steps_is_made_anew_to_the_same_by
                 shutil.rmtree(stores()[0])
         """,
         cache,
+        form,
     )
 
 
@@ -309,7 +321,7 @@ def test_every_flipped_byte_is_noticed_when_a_store_is_opened(source: Source, ca
 def test_a_store_with_a_flipped_byte_is_named_and_built_anew(
     source: Source, cache: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    before = opened(source, cache).pixels.copy()
+    before = raw(opened(source, cache)).copy()
     folder = folder_of(cache)
     flip(folder / name, (folder / name).stat().st_size // 2, 3)
     again = opened(source, cache, Display())
@@ -353,7 +365,7 @@ def test_a_store_that_was_cut_or_grew_is_noticed_when_it_is_opened(source: Sourc
             store_files.load(folder)
         (folder / name).write_bytes(whole)
     os.truncate(folder / name, len(whole) // 2)
-    assert opened(source, cache).pixels.sum() > 0
+    assert raw(opened(source, cache)).any()
     assert store.verify(folder) == []
 
 
@@ -474,6 +486,29 @@ def test_a_disk_that_fills_is_told_and_nothing_half_built_stays(cache: Path) -> 
     assert need.startswith(f"store {cache}")
     assert need.endswith(": 12 MB to be written")
     assert error.startswith(f"error: the disk is full: {cache}")
+
+
+@needs_fork
+@pytest.mark.fault("B7")
+def test_a_disk_that_fills_with_jpegs_is_told_and_nothing_half_built_stays(cache: Path) -> None:
+    """no file may be larger than 5 MB, and one of 7 MB is written, half of it after some have been noted: exit 6"""
+    said = by_another_process(
+        """
+        from alexnet.data import decode
+        decode.CHUNK, decode.NOTED = 4, 0.0
+
+        def work():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
+            build(side=256)
+
+        assert code(child(work)) == 6
+        assert stores() == rests() == []
+        assert decoders.exists()
+        """,
+        cache,
+        "jpeg",
+    )
+    assert said.splitlines()[-1].startswith(f"error: the disk is full: {cache}")
 
 
 @needs_fork
@@ -621,7 +656,7 @@ def test_a_store_of_another_format_lies_elsewhere_and_is_left_alone(source: Sour
     np.save(place / PIXELS, np.zeros((40, 20, 20, 3), np.uint8))
     (place / INDEX).write_text(json.dumps({"format": other, "bad": {}, "digest": durable.digest("{}")}))
     before = state(place)
-    assert opened(source, cache).pixels.any()
+    assert raw(opened(source, cache)).any()
     assert state(place) == before
     assert len([entry for entry in cache.iterdir() if not entry.name.startswith(".")]) == 2
 
@@ -684,8 +719,8 @@ def test_a_store_larger_than_the_memory_is_told_and_read_page_by_page(cache: Pat
         folder.mkdir()
         np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)[-1] = 9
         store_files.seal(folder, shape, {})
-        store.PROC = cache.parent
-        (store.PROC / "meminfo").write_text("MemTotal: 131072 kB\\nMemAvailable: 131072 kB\\n")
+        memory.PROC = cache.parent
+        (memory.PROC / "meminfo").write_text("MemTotal: 131072 kB\\nMemAvailable: 131072 kB\\n")
 
         def work():
             words = Path("/proc/self/status").read_text().split()
@@ -705,8 +740,8 @@ def test_a_store_larger_than_the_memory_is_told_and_read_page_by_page(cache: Pat
         cache,
     )
     assert said == (
-        "the decoded pictures (0.2 GB) are more than the free memory (0.1 GB): they are read from disk again in every "
-        "epoch; a smaller --imgsz makes them smaller\n"
+        "the stored pictures (0.2 GB) are more than the free memory (0.1 GB): they are read from disk again in every "
+        "epoch; --store jpeg, or a smaller --imgsz, makes them smaller\n"
     )
 
 

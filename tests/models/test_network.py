@@ -145,7 +145,7 @@ def test_maps_lie_channels_last_whatever_the_layout_of_the_pictures(name: str, l
     network = create_model(name, num_classes=3).on(torch.device("cpu")).eval()
     pictures = torch.rand(2, *network.input_shape).contiguous(memory_format=layout)
     assert network.get_submodule("conv1")(pictures).stride(1) == 1
-    made = ready(network, "float32")
+    made, _ = ready(network, "float32")
     assert isinstance(made, Ready)
     for step in made.steps:
         pictures = step(pictures)

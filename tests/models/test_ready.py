@@ -31,8 +31,7 @@ def trained(name: str, classes: int = 7) -> AlexNet:
 def largest_difference(network: AlexNet, precision: Precision, count: int = 3) -> float:
     """Of the logits, as a share of the largest one."""
     pictures = torch.rand(count, *network.input_shape).contiguous(memory_format=torch.channels_last)
-    made = ready(network, precision)
-    assert made is not None
+    made, _ = ready(network, precision)
     with torch.inference_mode():
         expected, found = network(pictures), made(pictures)
     assert found.dtype == torch.float32
@@ -99,8 +98,7 @@ def test_a_batch_norm_before_padding_stays_where_it_is() -> None:
 
 def test_weights_are_those_of_the_moment() -> None:
     network = trained("notebook-mnist")
-    made = ready(network, "float32")
-    assert made is not None
+    made, _ = ready(network, "float32")
     pictures = torch.rand(1, *network.input_shape)
     with torch.inference_mode():
         before = made(pictures)

@@ -40,6 +40,11 @@ strict = click.option("--strict", is_flag=True, default=None, help="Tolerate no 
 fast_jpeg = click.option(
     "--fast-jpeg", is_flag=True, default=None, help="Decode large training JPEGs at a half or less (docs/store.md)."
 )
+store = click.option(
+    "--store",
+    metavar="FORM",
+    help="Keep decoded training pictures raw or as jpeg [raw if all pictures fit into memory] (docs/store.md).",
+)
 accept_truncated = click.option(
     "--accept-truncated", is_flag=True, default=None, help="Read JPEGs that are cut short, grey where they are missing."
 )

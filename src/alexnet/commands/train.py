@@ -50,6 +50,7 @@ from alexnet.errors import UsageError
 @options.strict
 @options.accept_truncated
 @options.fast_jpeg
+@options.store
 @click.option("--project", type=click.Path(path_type=Path), help="Folder of the run [runs/train].")
 @click.option("--name", help="Name of the run [exp, exp2, ...].")
 @click.option("--exist-ok", is_flag=True, default=None, help="Write into an existing run.")

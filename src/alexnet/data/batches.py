@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alexnet.data import on_device
+from alexnet.data.compressed import Pixels
 from alexnet.errors import UsageError
 
 
@@ -35,7 +36,7 @@ class Batches:
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: Pixels,
         labels: NDArray[np.int64],
         indices: NDArray[np.int64],
         *,
@@ -104,7 +105,7 @@ class Batches:
     def _gather(self, chosen: NDArray[np.int64], own: int, weight: float) -> Batch:
         if self._on_device is not None:
             return Batch(*self._on_device.gather(chosen), chosen, own, weight)
-        rows = torch.from_numpy(np.take(self._pixels, chosen, axis=0))
+        rows = torch.from_numpy(self._pixels[chosen])
         labels = torch.from_numpy(self._labels[chosen])
         device = self.device
         pinned = device.type == "cuda"

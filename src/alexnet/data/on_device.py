@@ -1,10 +1,13 @@
 """Small sets lie on a GPU whole: they are moved once, and a step waits for nothing of the processor's."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexnet.data.compressed import Pixels
 from alexnet.device import send
 
 PART = 4  # one part in so many of the device's free memory is taken at most
@@ -15,14 +18,14 @@ class OnDevice:
     """The pictures and labels that are served, on their device."""
 
     def __init__(
-        self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64], device: torch.device
+        self, pixels: Pixels, labels: NDArray[np.int64], indices: NDArray[np.int64], device: torch.device
     ) -> None:
         """`pixels`, uint8 (all, S, S, C), and `labels` cover the whole source; `indices` are those served."""
         self._rows = np.full(len(pixels), -1)
         self._rows[indices] = np.arange(len(indices))
         self._pixels = torch.empty((len(indices), *pixels.shape[1:]), dtype=torch.uint8, device=device)
         for start in range(0, len(indices), CHUNK):
-            chunk = torch.from_numpy(np.take(pixels, indices[start : start + CHUNK], axis=0))
+            chunk = torch.from_numpy(pixels[indices[start : start + CHUNK]])
             self._pixels[start : start + CHUNK].copy_(chunk)
         self._labels = torch.from_numpy(labels[indices]).to(device)
 
@@ -33,10 +36,10 @@ class OnDevice:
 
 
 def moved(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64], device: torch.device
+    pixels: Pixels, labels: NDArray[np.int64], indices: NDArray[np.int64], device: torch.device
 ) -> OnDevice | None:
     """The served pictures on `device`, or None where they stay in a store: on a CPU, or for want of room."""
-    if not fits(len(indices) * pixels[:1].nbytes, device):
+    if not fits(len(indices) * math.prod(pixels.shape[1:]), device):
         return None
     return OnDevice(pixels, labels, indices, device)
 

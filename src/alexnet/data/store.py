@@ -1,9 +1,10 @@
-"""Decode once: the pictures of a source as uint8 on disk, memory-mapped.
+"""Decode once: the pictures of a source as uint8 on disk, memory-mapped, or as JPEGs where that would be too large.
 
-A store is a folder `<key>/` with `pixels.npy`, uint8 (N, S, S, C), row i being picture i of the source, and
-`index.json` (see store_files.py). It is built in a folder beside and renamed when complete, so that what bears the
-name is whole. The key is a digest of the format, the pictures' content and how they are resized: other pictures,
-another size or another version's format make another store, and none is ever changed. docs/store.md tells people.
+A store is a folder `<key>/` with `pixels.npy`, uint8 (N, S, S, C), row i being picture i of the source, or with
+`records.bin` (see compressed.py), and `index.json` (see store_files.py). It is built in a folder beside and renamed
+when complete, so that what bears the name is whole. The key is a digest of the format, the pictures' content and how
+they are resized and kept: other pictures, another size or another version's format make another store, and none is ever
+changed. docs/store.md tells people.
 """
 
 import contextlib
@@ -21,10 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import durable
-from alexnet.data import images, store_files
+from alexnet.data import images, memory, store_files
+from alexnet.data.compressed import QUALITY, Compressed, Pixels
 from alexnet.data.decode import decode
+from alexnet.data.memory import Form
 from alexnet.data.sources.base import Source
-from alexnet.data.store_files import DONE, FORMAT, PIXELS, DamagedError, Shape, verify
+from alexnet.data.store_files import DONE, FORMAT, DamagedError, verify
+from alexnet.data.writing import Shape
 from alexnet.errors import DataError, ResourceError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
@@ -33,17 +37,22 @@ __all__ = ["Store", "open_or_build", "verify"]
 
 TOLD = 10_000_000  # bytes from which on people are told what will be written
 FORGOTTEN = 86400  # seconds after which nobody comes back to an unfinished folder
-PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+SHORTER = 5  # times, JPEGs than pixels, about
 
 
 @dataclass(frozen=True)
 class Store:
     """The decoded pictures of one source."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     """uint8 (N, S, S, C); rows of unreadable pictures are zero and must not be used."""
     bad: dict[int, str]
     """Index of each unreadable picture, and what is wrong with it."""
+
+    @property
+    def form(self) -> Form:
+        """In which the pictures are kept."""
+        return "jpeg" if isinstance(self.pixels, Compressed) else "raw"
 
     @property
     def usable(self) -> NDArray[np.int64]:
@@ -60,12 +69,13 @@ def open_or_build(
     workers: int | None = None,
     accept_truncated: bool = False,
     approximate: NDArray[np.int64] | None = None,
+    compress: NDArray[np.int64] | None = None,
 ) -> Store:
     """The store of `source` as `preprocess` wants it, built below `cache` unless it is there and whole.
 
     Of several processes one builds and the others wait for it. With `accept_truncated`, pictures that are cut short
-    are kept; large JPEGs among the pictures named by `approximate` are decoded at a fraction of their size. Both make
-    other stores.
+    are kept; large JPEGs among the pictures named by `approximate` are decoded at a fraction of their size; those named
+    by `compress` are kept as JPEGs. Each makes another store.
 
     Errors: ResourceError when the disk is full or cannot be written (nothing half-built stays); DataError for a store
     of another format under this name, or a source that changes while it is read.
@@ -73,10 +83,12 @@ def open_or_build(
     parts = [str(FORMAT), source.digest, preprocess.resize, str(preprocess.resize_to), str(preprocess.channels)]
     if accept_truncated:
         parts.append("accept truncated")
-    roughly = np.zeros(len(source), bool)
+    roughly = _marked(source, approximate)
+    exact = None if compress is None else ~_marked(source, compress)
     if approximate is not None:
-        roughly[approximate] = True
         parts.append(f"approximate {durable.digest(np.packbits(roughly).tobytes())}")
+    if exact is not None:
+        parts.append(f"jpeg {QUALITY}, exact {durable.digest(np.packbits(exact).tobytes())}")
     folder = cache / durable.digest(*parts)
     shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
     store = None
@@ -96,11 +108,12 @@ def open_or_build(
                     folder,
                     unfinished,
                     shape,
+                    exact,
                     display,
-                    lambda inside: decode(source, preprocess, inside, display, threads, roughly),
+                    lambda inside: decode(source, preprocess, inside, display, threads, roughly, exact),
                     source,
                 )
-    _tell_if_larger_than_memory(store, display)
+    _tell_if_larger_than_memory(store.pixels, display)
     return store
 
 
@@ -113,7 +126,7 @@ def _open(folder: Path, shape: Shape) -> Store | None:
         return None
     store = Store(*store_files.load(folder))
     if store.pixels.shape != shape:
-        raise DamagedError(f"{PIXELS} has another shape")
+        raise DamagedError("its pictures have another shape")
     return store
 
 
@@ -130,6 +143,7 @@ def _build(
     folder: Path,
     unfinished: Path | None,
     shape: Shape,
+    exact: NDArray[np.bool_] | None,
     display: Display,
     fill: Callable[[Path], dict[int, str]],
     source: Source,
@@ -145,11 +159,11 @@ def _build(
             raise _unwritable(folder, error) from error
     try:
         if fresh:
-            _tell_need(folder, shape, display)
+            _tell_need(folder, shape, exact, display)
         bad = fill(unfinished)
         if source.rescan is not None and source.rescan() != source.digest:
             display.say(f"pictures of {source.name} changed while they were read: they are decoded anew the next time")
-            changed = Store(np.load(unfinished / PIXELS, mmap_mode="r"), bad)
+            changed = Store(store_files.opened(unfinished, shape), bad)
             shutil.rmtree(unfinished, ignore_errors=True)
             return changed
         store_files.seal(unfinished, shape, bad)
@@ -215,35 +229,34 @@ def _swept(folder: Path, shape: Shape, *, alone: bool) -> Path | None:
     return goes_on
 
 
-def _tell_need(folder: Path, shape: Shape, display: Display) -> None:
+def _tell_need(folder: Path, shape: Shape, exact: NDArray[np.bool_] | None, display: Display) -> None:
     """Errors: ResourceError when the disk has not so much room."""
-    need, free = math.prod(shape), shutil.disk_usage(folder.parent).free
-    say = display.say if need > TOLD else display.detail
-    say(f"store {folder}: {need / 1e6:,.0f} MB to be written")
-    if need > free:
+    raw = shape[0] if exact is None else int(exact.sum())
+    certain, rest = (count * math.prod(shape[1:]) for count in (raw, shape[0] - raw))
+    likely = certain + rest // SHORTER
+    free = shutil.disk_usage(folder.parent).free
+    say = display.say if likely > TOLD else display.detail
+    say(f"store {folder}: {'about ' if rest else ''}{likely / 1e6:,.0f} MB to be written")
+    if certain > free:
         raise ResourceError(
-            f"the store {folder} needs {need / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: free some space, name "
+            f"the store {folder} needs {certain / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: free some space, name "
             "another cache with XDG_CACHE_HOME, or take a smaller --imgsz"
         )
 
 
-def _tell_if_larger_than_memory(store: Store, display: Display) -> None:
-    size, memory = store.pixels.nbytes, _memory()
-    if size > memory:
+def _tell_if_larger_than_memory(pixels: Pixels, display: Display) -> None:
+    size, free = pixels.nbytes, memory.free()
+    if size > free:
+        raw = not isinstance(pixels, Compressed)
+        ways = f"{'--store jpeg, or a smaller --imgsz,' if raw else 'a smaller --imgsz'} makes them smaller"
         display.say(
-            f"the decoded pictures ({size / 1e9:,.1f} GB) are more than the free memory ({memory / 1e9:,.1f} GB): they "
-            "are read from disk again in every epoch; a smaller --imgsz makes them smaller"
+            f"the stored pictures ({size / 1e9:,.1f} GB) are more than the free memory ({free / 1e9:,.1f} GB): they "
+            f"are read from disk again in every epoch; {ways}"
         )
 
 
-def _memory() -> float:
-    """Bytes that the machine, or the group this process is confined to, has for a file's pages; Linux says so."""
-    known, places = [math.inf], {""}
-    with contextlib.suppress(OSError, LookupError, ValueError):
-        known.append(1024 * int((PROC / "meminfo").read_text().split("MemAvailable:")[1].split()[0]))
-        places |= {line.split(":", 2)[2].strip("/") for line in (PROC / "self/cgroup").read_text().splitlines()}
-    for place in places:
-        for limit in (CGROUPS / place / "memory.max", CGROUPS / "memory" / place / "memory.limit_in_bytes"):
-            with contextlib.suppress(OSError, ValueError):  # not there, or "max"
-                known.append(int(limit.read_text()))
-    return min(known)
+def _marked(source: Source, chosen: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    marks = np.zeros(len(source), bool)
+    if chosen is not None:
+        marks[chosen] = True
+    return marks

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.compressed import Pixels, as_trained
+
 SHOWN = 20  # pairs that are named
 MOST = 4 << 30  # bytes of pixels that are read for it
 DIGEST = 16  # bytes
 
 
 def twins(
-    pixels: NDArray[np.uint8], names: tuple[str, ...], ours: NDArray[np.int64], theirs: NDArray[np.int64]
+    pixels: Pixels, names: tuple[str, ...], ours: NDArray[np.int64], theirs: NDArray[np.int64]
 ) -> dict[str, Any] | None:
     """Pictures of `theirs` that are pixel by pixel one of `ours`: how many, and the first pairs of names.
 
@@ -22,9 +24,9 @@ def twins(
     if (len(ours) + len(theirs)) * pixels[0].nbytes > MOST:
         return None
     first: dict[bytes, int] = {}
-    for index in ours if len(theirs) else ():
-        first.setdefault(digest(pixels[index]), int(index))
-    found = ((first.get(digest(pixels[index])), index) for index in theirs)
+    for index in ours.tolist() if len(theirs) else ():
+        first.setdefault(digest(as_trained(pixels, index)), index)
+    found = ((first.get(digest(as_trained(pixels, index))), index) for index in theirs.tolist())
     pairs = [[names[our], names[their]] for our, their in found if our is not None]
     return {"count": len(pairs), "of": len(theirs), "pairs": pairs[:SHOWN]}
 

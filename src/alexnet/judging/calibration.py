@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alexnet.data.batches import Batches
+from alexnet.models.network import logits_of_views
+from alexnet.models.ready import answering
 from alexnet.preprocess import Preprocess
 
 BINS = 15  # of equal width, as in the source
@@ -87,15 +89,11 @@ def fit_temperature(network: nn.Module, batches: Batches, preprocess: Preprocess
 
 def _view_logits(network: nn.Module, batches: Batches, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
     """Logits, float64 (views, N, classes), and labels, int64 (N,), on the CPU."""
-    training = network.training
-    network.eval()
     parts, labels = [], []
-    try:
+    with answering(network) as (ready, _):
         for batch in batches.epoch():
             with torch.inference_mode():
-                views = [network(view).cpu().double() for view in preprocess.test_views(batch.pixels)]
+                views = [view.cpu().double() for view in logits_of_views(ready, preprocess, batch.pixels)]
             parts.append(torch.stack(views))
             labels.append(batch.labels.cpu())
-    finally:
-        network.train(training)
     return torch.cat(parts, dim=1), torch.cat(labels)

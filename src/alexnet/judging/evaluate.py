@@ -15,6 +15,7 @@ from alexnet.judging import metrics
 from alexnet.judging.calibration import calibration
 from alexnet.judging.metrics import Tally
 from alexnet.models.network import probabilities
+from alexnet.models.ready import answering
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
@@ -122,8 +123,9 @@ def judge(
     """The full verdict on one part; `names` are those of the whole source. float32 unless told otherwise."""
     tally = Tally()
     parts: list[tuple[NDArray[Any], ...]] = []
-    with display.bar(f"judging {split}", len(batches.indices)) as bar:
-        for batch, scores in answers(network, batches, preprocess, precision):
+    bar_of = display.bar(f"judging {split}", len(batches.indices))
+    with bar_of as bar, answering(network, precision) as (ready, called_in):
+        for batch, scores in answers(ready, batches, preprocess, called_in):
             tally.add(scores, batch.labels)
             top = scores.max(dim=1)
             losses = metrics.picture_losses(scores, batch.labels)

@@ -13,7 +13,8 @@ mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -64,20 +65,33 @@ class Ready(nn.Module):
         return values
 
 
-def ready(network: AlexNet, precision: Precision) -> nn.Module | None:
-    """`network` made ready, or None where there is no such way: on a GPU, or without oneDNN.
+def ready(network: nn.Module, precision: Precision) -> tuple[nn.Module, Precision]:
+    """What answers for `network`, which is in evaluation mode, and the precision to call it in: the network itself
+    where there is no other way, on a GPU or without oneDNN; else what casts its pictures by itself, called in float32.
 
     Where bf16 is asked for and the processor does not multiply it, dense layers have their weights in fp16 instead, if
     FBGEMM is there: they are most of all weights, and a picture alone waits for them. Emulated bf16 takes several times
     as long as float32.
     """
     on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
-    if not on_cpu or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return None
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not isinstance(network, AlexNet) or not on_cpu or not onednn:
+        return network, precision
     if precision == "float32" or choose_precision(torch.device("cpu")) == "bf16":
-        return Ready(network, precision)
+        return Ready(network, precision), "float32"
     halves = torch.backends.quantized.engine in {"x86", "fbgemm"} and hasattr(torch.ops.quantized, HALVES)
-    return Ready(network, "fp16") if halves else None
+    return (Ready(network, "fp16"), "float32") if halves else (network, precision)
+
+
+@contextmanager
+def answering(network: nn.Module, precision: Precision = "float32") -> Iterator[tuple[nn.Module, Precision]]:
+    """The same for a while; the network's mode is restored afterwards."""
+    training = network.training
+    network.eval()
+    try:
+        yield ready(network, precision)
+    finally:
+        network.train(training)
 
 
 @dataclass

@@ -107,14 +107,12 @@ class Stand:
 
     def answering(self, precision: Precision, batches: Iterator[Batch] | None = None) -> Call:
         """One batch to probabilities, one view, as `predict` does it; of `batches`, or of one on the device."""
-        network = copy.deepcopy(self.network).eval()
-        made = ready(network, precision)
+        network, called_in = ready(copy.deepcopy(self.network).eval(), precision)
         batches = batches or itertools.repeat(next(self.batches()))
 
         def batch() -> None:
-            enabled: Precision = "float32" if made is not None else precision  # what is made ready casts by itself
-            with torch.inference_mode(), machine.autocast(self.device, enabled):
-                probabilities(network if made is None else made, self.preprocess, next(batches).pixels)
+            with torch.inference_mode(), machine.autocast(self.device, called_in):
+                probabilities(network, self.preprocess, next(batches).pixels)
 
         return batch
 
