@@ -10,14 +10,17 @@ asked = settings()
 device.keep_memory()
 classifier = load(asked["run"], device="cpu", amp=asked["precision"] == "bf16")
 pictures = np.load(asked["pictures"], mmap_mode="r")
-answers = [int(row.argmax()) for row in classifier.scores(list(pictures[: asked["judged"]]))]
-batch = list(pictures[: asked["batch"]].copy())
+count = asked["batch"]
+answers = []
+for start in range(0, asked["judged"], count):
+    answers += [int(row.argmax()) for row in classifier.scores(list(pictures[start : start + count]))]
+batches = [list(pictures[start : start + count].copy()) for start in range(0, asked["times"] * count, count)]
 
 
 def turn() -> dict[str, float]:
-    for _ in range(asked["times"]):
+    for batch in batches:
         classifier.scores(batch)
-    return {"work": asked["times"] * len(batch)}
+    return {"work": len(batches) * count}
 
 
 turn()

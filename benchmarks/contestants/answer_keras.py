@@ -31,15 +31,16 @@ def answer(batch: np.ndarray) -> np.ndarray:
 answers = []
 for start in range(0, asked["judged"], 64):
     answers += [int(row.argmax()) for row in answer(np.ascontiguousarray(pictures[start : start + 64]))]
-batch = np.ascontiguousarray(pictures[: asked["batch"]])
+count = asked["batch"]
+batches = [np.ascontiguousarray(pictures[start : start + count]) for start in range(0, asked["times"] * count, count)]
 if asked["way"] != "predict":
-    batch = tensorflow.constant(batch)
+    batches = [tensorflow.constant(batch) for batch in batches]
 
 
 def turn() -> dict[str, float]:
-    for _ in range(asked["times"]):
+    for batch in batches:
         answer(batch)
-    return {"work": asked["times"] * asked["batch"]}
+    return {"work": len(batches) * count}
 
 
 turn()

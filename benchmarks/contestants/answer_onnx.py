@@ -21,13 +21,17 @@ answers = []
 for start in range(0, asked["judged"], 64):
     chunk = np.ascontiguousarray(pictures[start : start + 64].transpose(0, 3, 1, 2))
     answers += [int(row.argmax()) for row in answer(chunk)]
-batch = np.ascontiguousarray(pictures[: asked["batch"]].transpose(0, 3, 1, 2))
+count = asked["batch"]
+batches = [
+    np.ascontiguousarray(pictures[start : start + count].transpose(0, 3, 1, 2))
+    for start in range(0, asked["times"] * count, count)
+]
 
 
 def turn() -> dict[str, float]:
-    for _ in range(asked["times"]):
+    for batch in batches:
         answer(batch)
-    return {"work": asked["times"] * len(batch)}
+    return {"work": len(batches) * count}
 
 
 turn()

@@ -3,7 +3,8 @@
     conv → batch norm          one convolution, scaled                     equal but for rounding
     batch norm → conv or fc    one layer, where no padding lies between     equal but for rounding
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
-    fc                         weights reordered once, not at each call    equal
+    conv, fc                   weights reordered once, not at each call    equal
+    fc, for one picture        no weights of inputs that are 0 (`dense`)   equal but for rounding
     fc                         weights in fp16, if asked for               within 1e-3 of the largest logit
     pixels no logit depends on left out (see `reach`)                      equal
     convolutions by tiles (see `winograd`)                                 equal but for rounding
@@ -16,8 +17,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from alexnet.device import Precision, choose_precision
 from alexnet.models import reach
 from alexnet.models.convolution import tiling_of
+from alexnet.models.dense import Dense, Numbers, has_fbgemm
 from alexnet.models.modules import PaddedConv2d
 from alexnet.models.network import AlexNet, channels_last
 from alexnet.models.winograd import Settled
@@ -35,10 +36,6 @@ LEAST_GAIN_IN_ANSWERS = 1.8
 FEWEST_TILES = 32
 """In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them
 takes longer than multiplying them."""
-HALVES = "linear_prepack_fp16"
-"""FBGEMM's call in PyTorch; what belongs to quantisation moves to another package by and by."""
-Numbers = Literal["float32", "bf16", "fp16"]
-"""What weights are kept in; fp16: those of dense layers, the others in float32."""
 Step = Callable[[Tensor], Tensor]
 Norm = nn.modules.batchnorm._BatchNorm
 
@@ -79,8 +76,7 @@ def ready(network: nn.Module, precision: Precision) -> tuple[nn.Module, Precisio
         return network, precision
     if precision == "float32" or choose_precision(torch.device("cpu")) == "bf16":
         return Ready(network, precision), "float32"
-    halves = torch.backends.quantized.engine in {"x86", "fbgemm"} and hasattr(torch.ops.quantized, HALVES)
-    return (Ready(network, "fp16"), "float32") if halves else (network, precision)
+    return (Ready(network, "fp16"), "float32") if has_fbgemm() else (network, precision)
 
 
 @contextmanager
@@ -132,7 +128,7 @@ def _steps(network: AlexNet, numbers: Numbers) -> list[Step]:
             waiting = module
         elif isinstance(module, nn.Conv2d | nn.Linear):
             assert module.bias is not None
-            affine = _Affine(module.weight.double(), module.bias.double())
+            affine = _Affine(module.weight, module.bias)
             if waiting is not None:
                 affine.before(waiting)
                 waiting = None
@@ -165,37 +161,32 @@ def _can_go_into(following: list[nn.Module]) -> bool:
 
 def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rectified: bool) -> Step:
     """One step, with ReLU or without."""
-    dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
-    weight, bias = affine.weight.to(dtype), affine.bias.to(dtype)
-    behind = "relu" if rectified else "none"
-    calls = torch.ops.mkldnn
     if isinstance(module, nn.Linear):
-        if numbers == "fp16":
-            return _halved(weight, bias, rectified)
-        packed = calls._reorder_linear_weight(weight, 1)
-        return lambda values: calls._linear_pointwise(values.to(dtype), packed, bias, behind, [], "")
-    weight = channels_last(weight)
+        return Dense(affine.weight, affine.bias, numbers, rectified=rectified)
+    dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
+    weight, bias = channels_last(affine.weight.to(dtype, copy=True)), affine.bias.to(dtype, copy=True)
+    behind = "relu" if rectified else "none"
     sides = module.sides if isinstance(module, PaddedConv2d) else None
     geometry = module.padding, module.stride, module.dilation, module.groups
     settled = Settled(weight, bias, module.groups, rectified=rectified)
+    calls = torch.ops.mkldnn
+
+    @cache
+    def packed(*maps: int) -> Tensor:
+        """The order of weights that suits one picture suits many as well."""
+        order: Tensor = calls._reorder_convolution_weight(weight, *geometry, [1, *maps])
+        return order
 
     def convolve(values: Tensor) -> Tensor:
         values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
         tiling = tiling_of(module, values, LEAST_GAIN_IN_ANSWERS)
         if tiling is not None and len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
             return settled(values, tiling)
-        result: Tensor = calls._convolution_pointwise(values, weight, bias, *geometry, behind, [], "")
+        ordered = packed(*values.shape[1:])
+        result: Tensor = calls._convolution_pointwise(values, ordered, bias, *geometry, behind, [], "")
         return result
 
     return convolve
-
-
-def _halved(weight: Tensor, bias: Tensor, rectified: bool) -> Step:
-    """A dense layer with weights in fp16, multiplied and added up in float32."""
-    packed = getattr(torch.ops.quantized, HALVES)(weight, bias)
-    if rectified:
-        return lambda values: torch.ops.quantized.linear_relu_dynamic_fp16(values, packed)
-    return lambda values: torch.ops.quantized.linear_dynamic_fp16(values, packed)
 
 
 def _scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
