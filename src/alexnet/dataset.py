@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet import settings
-from alexnet.data import memory, sources, split, store
+from alexnet.data import sources, space, split, store
 from alexnet.data.batches import Batches
 from alexnet.data.compressed import Pixels
-from alexnet.data.memory import Form
 from alexnet.data.sources import Source
+from alexnet.data.space import Form
 from alexnet.data.split import Split
 from alexnet.data.store import Store
-from alexnet.data.writing import Shape
+from alexnet.data.writing import shape_of
 from alexnet.download import cache_folder
 from alexnet.errors import DataError, UsageError
 from alexnet.models import foreign, variants
@@ -90,7 +90,7 @@ def prepare(options: Options, recipe: Recipe, display: Display) -> Dataset:
             f"--fast-jpeg: training JPEGs of {2 * preprocess.resize_to} pixels and more a side are decoded at a half "
             "or less, validation and test pictures in full"
         )
-    decoded = decode(source, preprocess, options, display, lambda usable: divided(usable).train)
+    decoded = decode(source, preprocess, options, display, lambda usable: divided(usable).judged)
     parts = divided(decoded.usable)
     _report_missing_classes(source, parts, display)
     if trained is not None:
@@ -114,8 +114,10 @@ def of_run(run: Run, card: Card, data_dir: Path | None, display: Display) -> Dat
             f"the classes of {source.name} are no longer those of {run.path}: judge other pictures with --data"
         )
     number = {name: index for index, name in enumerate(source.names)}
-    trained = [number[row["path"]] for row in run.split if row["split"] == "train" and row["path"] in number]
-    decoded = decode(source, card.preprocess, options, display, lambda usable: np.array(trained, dtype=np.int64))
+    judged = [number[row["path"]] for row in run.split if row["split"] != "train" and row["path"] in number]
+    if options.store == "auto":  # begun before there was a choice
+        options = options.model_copy(update={"store": "raw"})
+    decoded = decode(source, card.preprocess, options, display, lambda usable: np.array(judged, dtype=np.int64))
     usable = set(decoded.usable.tolist())
     parts: dict[str, dict[int, None]] = {"train": {}, "val": {}, "test": {}}  # ordered sets
     for row in run.split:
@@ -137,17 +139,23 @@ def decode(
     preprocess: Preprocess,
     options: Options,
     display: Display,
-    trained: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+    judged: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> Store:
-    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many. `trained` says
-    which of the usable ones are trained on, and need not be exact."""
+    """The pictures of `source` as stored squares; unreadable ones are named, and refused if too many. `judged` says
+    which of the usable ones judge a network and must be exact; all, if it is not given."""
+    every = np.arange(len(source))
+    shape = shape_of(len(source), preprocess)
     form: Form = "raw"
-    if trained is not None:
-        form = _form(options, (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels), display)
-    depends = trained is not None and (options.fast_jpeg or form == "jpeg")
+    if judged is not None:
+        form = space.form(shape) if options.store == "auto" else options.store
+        if options.store == "auto" and not len(judged(every)):
+            form = "raw"  # training pictures will judge as well
+    if form == "jpeg":
+        why = f": raw, all are {math.prod(shape) / 1e9:,.1f} GB, more than the memory"
+        display.say(f"training pictures are stored as JPEGs, others raw{why if options.store == 'auto' else ''}")
 
-    def stored(usable: NDArray[np.int64]) -> Store:
-        inexact = trained(usable) if trained is not None and depends else None
+    def stored(exact: NDArray[np.int64]) -> Store:
+        others = np.setdiff1d(every, exact)
         return store.open_or_build(
             source,
             preprocess,
@@ -155,26 +163,19 @@ def decode(
             display,
             workers=options.workers,
             accept_truncated=options.accept_truncated,
-            approximate=inexact if options.fast_jpeg else None,
-            compress=inexact if form == "jpeg" else None,
+            approximate=others if options.fast_jpeg and judged is not None else None,
+            compress=others if form == "jpeg" else None,
         )
 
-    decoded = stored(np.arange(len(source)))
-    if depends and decoded.bad:  # without them the parts may be others
-        decoded = stored(decoded.usable)
+    if judged is None or not (options.fast_jpeg or form == "jpeg"):
+        decoded = stored(every)
+    else:
+        decoded, exact = stored(judged(every)), judged(every)
+        if decoded.bad and not np.array_equal(exact, without := judged(decoded.usable)):
+            display.say("without the unreadable pictures the parts are others: all are decoded anew")
+            decoded = stored(without)
     _report_bad_files(source, decoded, options, display)
     return decoded
-
-
-def _form(options: Options, shape: Shape, display: Display) -> Form:
-    """In which training pictures are stored, and why; said where it is not the usual one."""
-    form = memory.form(shape) if options.store == "auto" else options.store
-    if form == "jpeg":
-        why = f"raw they are {math.prod(shape) / 1e9:,.1f} GB, more than the memory"
-        display.say(
-            f"training pictures are stored as JPEGs, others raw ({'--store jpeg' if options.store == 'jpeg' else why})"
-        )
-    return form
 
 
 def with_values(preprocess: Preprocess, values: Values, pixels: Pixels, train: NDArray[np.int64]) -> Preprocess:

@@ -99,14 +99,15 @@ def _begun_before(options: Options, recipe: Recipe) -> str | None:
         run = Run(file.parent)
         with contextlib.suppress(DataError):  # a damaged one is another's
             began = run.environment
-            ours = began.get("torchrun") == here["torchrun"] and _of_the_run(run.args) == args
+            theirs = _of_the_run(run.args) | ({"store": "auto"} if options.store == "auto" else {})  # it became a form
+            ours = began.get("torchrun") == here["torchrun"] and theirs == args
             if ours and (not run.metrics or began.get("torchrun_agent") == here["torchrun_agent"]):
                 return str(run.path)
     return None
 
 
 def _of_the_run(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in args.items() if key not in (*OF_THE_MACHINE, "store")}  # auto became a form
+    return {key: value for key, value in args.items() if key not in OF_THE_MACHINE}
 
 
 def _stands(run: Run) -> str | None:
@@ -130,6 +131,7 @@ def _go_on(run: Run, asked: dict[str, Any], world: World, device: torch.device, 
         precision = experiment.set_up(options, recipe, device, display, run.environment)
         card = _card(run, saved)
         data = dataset.of_run(run, card, options.data_dir, display)
+        options = options.model_copy(update={"store": data.store.form})
         network = create_model(
             card.variant,
             num_classes=len(card.classes),

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alexnet.data.sources import list_datasets
+from alexnet.data.space import Form
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.models import foreign
 from alexnet.progress import Display
@@ -53,8 +54,8 @@ class Options(BaseModel):
     """Read a JPEG that is cut short all the same, grey where it is missing (see `data.images`)."""
     fast_jpeg: bool = False
     """Decode large JPEGs of the training part at a half, a quarter or an eighth (see `data.jpeg`)."""
-    store: Literal["auto", "raw", "jpeg"] = "auto"
-    """How decoded training pictures are kept; auto: raw where all pictures fit into memory (see `data.compressed`)."""
+    store: Form | Literal["auto"] = "auto"
+    """How decoded training pictures are kept; auto: raw where all pictures fit into memory (see `data.space`)."""
     folds: int | None = Field(None, ge=2)
     """Into how many parts the training pictures are divided, each of which is validation once."""
     fold: int | None = Field(None, ge=1)

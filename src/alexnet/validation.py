@@ -13,6 +13,7 @@ from alexnet.dataset import Dataset
 from alexnet.errors import UsageError
 from alexnet.judging.evaluate import PREDICTION_COLUMNS
 from alexnet.models import foreign
+from alexnet.models.ready import numbers_for
 from alexnet.plain_files import refuse_overwriting, write_csv
 from alexnet.predict import Classifier
 from alexnet.progress import Display
@@ -68,7 +69,8 @@ def validate(
     args = run.args if run is not None else {"model": classifier.card.variant, "recipe": classifier.card.recipe}
     made.write_args({**args, "data": judged.source.name, "weights": str(file)})
     made.write_classes(classifier.classes)
-    figures = verdict.record(made, judged, result, weights=str(file), precision=classifier.precision)
+    precision = numbers_for(classifier.network, classifier.precision) or classifier.precision
+    figures = verdict.record(made, judged, result, weights=str(file), precision=precision)
     if save_csv is not None:
         write_csv(save_csv, PREDICTION_COLUMNS, result.rows())
     display.say(verdict.line(figures))

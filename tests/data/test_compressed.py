@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet import download
-from alexnet.data import memory, store, store_files
+from alexnet import dataset, download, settings
+from alexnet.data import space, store, store_files
 from alexnet.data.batches import Batches
 from alexnet.data.compressed import RECORDS, Compressed, compress, expand
 from alexnet.data.sources import Source, open_source
@@ -184,12 +184,11 @@ def test_pictures_that_do_not_fit_into_memory_are_stored_as_jpegs(
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "meminfo").write_text("MemTotal: 16 kB\nMemAvailable: 16 kB\n")
     with monkeypatch.context() as changed:
-        changed.setattr(memory, "PROC", tmp_path / "proc")
+        changed.setattr(space, "PROC", tmp_path / "proc")
         trained = call("train", folder_of_colours(), *QUICK)
     assert trained.code == 0, trained.err
-    assert (
-        "training pictures are stored as JPEGs, others raw (raw they are 0.0 GB, more than the memory)" in trained.err
-    )
+    why = "raw, all are 0.0 GB, more than the memory"
+    assert f"training pictures are stored as JPEGs, others raw: {why}" in trained.err
     run = Run(trained.json["run"])
     assert run.args["store"] == "jpeg"
     stores = sorted((download.cache_folder() / "stores").iterdir())
@@ -202,7 +201,7 @@ def test_the_form_can_be_asked_for(call: Call, folder_of_colours: Folder, form: 
     trained = call("train", folder_of_colours(), *QUICK, "--store", form)
     assert trained.code == 0, trained.err
     assert Run(trained.json["run"]).args["store"] == form
-    assert ("stored as JPEGs, others raw (--store jpeg)" in trained.err) == (form == "jpeg")
+    assert ("stored as JPEGs, others raw\n" in trained.err) == (form == "jpeg")
     name = RECORDS if form == "jpeg" else PIXELS
     assert len(list((download.cache_folder() / "stores").glob(f"*/{name}"))) == 1
 
@@ -216,3 +215,63 @@ def test_another_form_is_refused(call: Call, folder_of_colours: Folder) -> None:
     assert refused.code == 2
     assert "store" in refused.error
     assert "'raw' or 'jpeg'" in refused.error
+
+
+def test_where_training_pictures_judge_as_well_they_are_raw(
+    call: Call, folder_of_colours: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "form", lambda shape: "jpeg")
+    folder = folder_of_colours()
+    table = folder.parent / "table.csv"
+    table.write_text(
+        "path,label,split\n" + "".join(f"{file},{file.parent.name},train\n" for file in folder.rglob("*.png"))
+    )
+    trained = call("train", table, *QUICK, "--val-split", "0")
+    assert trained.code == 0, trained.err
+    assert Run(trained.json["run"]).args["store"] == "raw"
+
+
+def test_a_run_of_before_stays_raw(call: Call, folder_of_colours: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(call("train", folder_of_colours(), *QUICK).json["run"])
+    args = {key: value for key, value in run.args.items() if key != "store"}
+    run.write_args(args)
+    monkeypatch.setattr(space, "form", lambda shape: "jpeg")
+    stores = sorted((download.cache_folder() / "stores").iterdir())
+    assert call("val", run.path, "--json").json["loss"] == run.metrics["loss"]
+    assert sorted((download.cache_folder() / "stores").iterdir()) == stores
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_an_unreadable_picture_and_judged_ones_are_exact(
+    call: Call, folder_of_colours: Folder, part: str, tmp_path: Path
+) -> None:
+    """Where the source says the parts, an unreadable training picture changes no part: one store is built."""
+    folder = folder_of_colours(count=12, side=100)
+    files = sorted(folder.rglob("*.png"))
+    parts = [("train", "train", "val", "test")[number % 4] for number in range(len(files))]
+    table = tmp_path / "table.csv"
+    rows = zip(files, parts, strict=True)
+    table.write_text("path,label,split\n" + "".join(f"{file},{file.parent.name},{named}\n" for file, named in rows))
+    files[parts.index(part)].write_bytes(b"")
+    trained = call("train", table, *QUICK, "--store", "jpeg")
+    assert trained.code == 0, trained.err
+    assert ("all are decoded anew" in trained.err) == (part == "val")
+    run = Run(trained.json["run"])
+    options, recipe = settings.resolve({"data": str(table), "model": "notebook-mnist", "store": "jpeg"})
+    data = dataset.prepare(options, recipe, QUIET)
+    plain = dataset.prepare(options.model_copy(update={"store": "raw"}), recipe, QUIET)
+    assert data.split.rows(data.source) == plain.split.rows(plain.source) == run.split
+    same = [np.array_equal(data.store.pixels[number], plain.store.pixels[number]) for number in range(len(files))]
+    assert all(same[number] for number in data.split.judged)
+    assert not any(same[number] for number in data.split.train)
+    assert call("val", run.path, "--json").json["loss"] == run.metrics["loss"]
+
+
+def test_workers_read_too(pictures: Source, tmp_path: Path) -> None:
+    kept = store.open_or_build(pictures, RULE, tmp_path, QUIET, compress=np.arange(40), workers=3).pixels
+    assert isinstance(kept, Compressed)
+    assert kept._threads._max_workers == 3
+
+
+def test_an_empty_choice_is_an_empty_array(pictures: Source, tmp_path: Path) -> None:
+    assert built(pictures, tmp_path, np.arange(40)).pixels[np.arange(0)].shape == (0, 64, 64, 3)

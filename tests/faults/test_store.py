@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from PIL import Image
 from alexnet import durable
-from alexnet.data import memory, store, store_files
+from alexnet.data import space, store, store_files
 from alexnet.data.batches import Batches
 from alexnet.data.sources.base import Source
 from alexnet.errors import AlexNetError
@@ -719,8 +719,8 @@ def test_a_store_larger_than_the_memory_is_told_and_read_page_by_page(cache: Pat
         folder.mkdir()
         np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)[-1] = 9
         store_files.seal(folder, shape, {})
-        memory.PROC = cache.parent
-        (memory.PROC / "meminfo").write_text("MemTotal: 131072 kB\\nMemAvailable: 131072 kB\\n")
+        space.PROC = cache.parent
+        (space.PROC / "meminfo").write_text("MemTotal: 131072 kB\\nMemAvailable: 131072 kB\\n")
 
         def work():
             words = Path("/proc/self/status").read_text().split()
@@ -741,7 +741,7 @@ def test_a_store_larger_than_the_memory_is_told_and_read_page_by_page(cache: Pat
     )
     assert said == (
         "the stored pictures (0.2 GB) are more than the free memory (0.1 GB): they are read from disk again in every "
-        "epoch; --store jpeg, or a smaller --imgsz, makes them smaller\n"
+        "epoch; training with --store jpeg or less --imgsz makes them smaller\n"
     )
 
 

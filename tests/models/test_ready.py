@@ -6,9 +6,10 @@ import torch
 from alexnet.device import Precision, choose_precision
 from alexnet.models import ready as ready_module
 from alexnet.models.at_points import AtPoints
+from alexnet.models.dense import SettledDense, has_fbgemm
 from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, create_model, list_models
-from alexnet.models.ready import Ready, ready
+from alexnet.models.ready import Ready, answering, ready
 
 CPU = torch.device("cpu")
 
@@ -40,7 +41,9 @@ def largest_difference(network: AlexNet, precision: Precision, count: int = 3) -
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_variant_answers_the_same(name: str) -> None:
-    assert largest_difference(trained(name), "float32") < 1e-5
+    network = trained(name)
+    for count in (1, 4):
+        assert largest_difference(network, "float32", count) < 1e-5
 
 
 @pytest.mark.skipif(choose_precision(CPU) != "bf16", reason="this processor does not multiply bf16")
@@ -49,11 +52,44 @@ def test_in_bf16_logits_differ_by_its_eight_bits(name: str) -> None:
     assert 0 < largest_difference(trained(name), "bf16") < 0.03
 
 
-@pytest.mark.skipif(torch.backends.quantized.engine not in {"x86", "fbgemm"}, reason="PyTorch has no FBGEMM here")
+@pytest.mark.skipif(not has_fbgemm(), reason="PyTorch has no FBGEMM here")
+@pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("name", ["torchvision", "notebook-flowers", "paper", "notebook-mnist"])
-def test_without_bf16_dense_layers_have_weights_in_fp16(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bf16_dense_layers_have_weights_in_fp16(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready_module, "choose_precision", lambda _: "float32")
-    assert 1e-6 < largest_difference(trained(name), "bf16") < 1e-3
+    assert 1e-6 < largest_difference(trained(name), "bf16", count) < 1e-3
+
+
+def test_dense_layers_are_laid_out_for_few_pictures_where_these_come_and_inputs_are_zero() -> None:
+    def in_rows(name: str, *, few: bool) -> list[bool]:
+        dense = [step for step in Ready(trained(name), "float32", few=few).steps if isinstance(step, SettledDense)]
+        return [step._rows is not None for step in dense]
+
+    assert in_rows("torchvision", few=True) == [True, True, False]  # the last one is small
+    assert in_rows("torchvision", few=False) == [False, False, False]
+    assert in_rows("tflearn-flowers", few=True) == [True, False, False]  # tanh before fc7
+    assert in_rows("illustrated", few=True) == [True, False, False]  # its batch norm before fc6 is folded into it
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_is_itself_again_afterwards(training: bool) -> None:
+    network = trained("notebook-mnist").train(training)
+
+    def fail() -> None:
+        with answering(network) as (made, called_in):
+            assert (isinstance(made, Ready), called_in) == (True, "float32")
+            assert not network.training
+            raise RuntimeError("on the way")
+
+    with pytest.raises(RuntimeError, match="on the way"):
+        fail()
+    assert network.training == training
+
+
+def test_other_modules_answer_for_themselves() -> None:
+    module = torch.nn.Linear(2, 2)
+    with answering(module, "bf16") as found:
+        assert found == (module, "bf16")
 
 
 @pytest.mark.parametrize("count", [1, 2, 65])

@@ -1,4 +1,4 @@
-"""Stored pictures as JPEGs, for sets that are larger than the memory: a fifth or a sixth of the bytes.
+"""Stored pictures as JPEGs, for sets that are larger than the memory: a fifth of the bytes.
 
 `records.bin` holds the length of every record, uint32 (N,), and the records one after another. A record is a JPEG of
 the resized picture; or its pixels as they are, if it has just as many bytes, where the picture must be exact (what
@@ -8,11 +8,11 @@ judges a network) or a JPEG would be no shorter; or nothing, for a picture that 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
+import torch
 from numpy.typing import NDArray
 
 from alexnet.data.writing import Shape
@@ -32,24 +32,29 @@ class Compressed:
         self.nbytes = file.stat().st_size
         self._file = file
         self._ends = np.cumsum(np.fromfile(file, LENGTHS, shape[0]), dtype=np.int64)
-        start = self.header(shape[0])
+        start = self.header_size(shape[0])
         self._records = np.memmap(file, np.uint8, "r", start) if self._ends[-1] else np.empty(0, np.uint8)
+        self.read_by(torch.get_num_threads())
+
+    def read_by(self, threads: int) -> None:
+        """Decode by so many threads; else by as many as PyTorch has, which torchrun divides among its processes."""
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="records")  # starts none before they are needed
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, chosen: int | NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """A picture, uint8 (S, S, C), or some, (n, S, S, C); zeros for those that could not be read.
+        """A picture, uint8 (S, S, C), or some by an array, (n, S, S, C); zeros for those that could not be read.
 
         Errors: DataError for a record that is damaged.
         """
-        numbers = np.atleast_1d(chosen).tolist()
-        pictures = np.empty((len(numbers), *self.shape[1:]), np.uint8)
-        if len(numbers) > 1:
-            list(self._threads.map(self._read, numbers, pictures))
-        else:
-            self._read(numbers[0], pictures[0])
-        return pictures if isinstance(chosen, np.ndarray) else pictures[0]
+        if isinstance(chosen, np.ndarray):
+            pictures = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+            list(self._threads.map(self._read, chosen.tolist(), pictures))
+            return pictures
+        picture = np.empty(self.shape[1:], np.uint8)
+        self._read(chosen, picture)
+        return picture
 
     def as_trained(self, number: int) -> NDArray[np.uint8]:
         """A picture as it would be if it did not have to be exact."""
@@ -65,13 +70,9 @@ class Compressed:
         return [range(int(one), int(other) + 1) for one, other in zip(first, last, strict=True)]
 
     @staticmethod
-    def header(count: int) -> int:
+    def header_size(count: int) -> int:
         """Bytes before the records of `count` pictures."""
         return LENGTHS.itemsize * count
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="records")
 
     def _length(self, number: int) -> int:
         return int(self._ends[number] - self._ends[number - 1] if number else self._ends[0])
@@ -98,7 +99,7 @@ class CompressedWriter:
         self._exact, self._done = exact, done
         self._waiting: dict[int, bytes] = {}
         file = folder / RECORDS
-        start = Compressed.header(shape[0])
+        start = Compressed.header_size(shape[0])
         self._file = file.open("r+b" if done else "w+b")
         self._file.truncate(start + int(np.fromfile(file, LENGTHS, done).sum(dtype=np.int64)) if done else start)
 
@@ -111,7 +112,7 @@ class CompressedWriter:
         records = [self._waiting.pop(number, b"") for number in range(self._done, count)]
         self._file.seek(0, os.SEEK_END)
         self._file.writelines(records)
-        self._file.seek(Compressed.header(self._done))
+        self._file.seek(Compressed.header_size(self._done))
         self._file.write(np.array([len(record) for record in records], LENGTHS).tobytes())
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -125,7 +126,7 @@ class CompressedWriter:
 def holds(file: Path, done: int, shape: Shape) -> bool:
     """Whether a file that is being written has the records of so many pictures."""
     lengths = np.fromfile(file, LENGTHS, done)
-    return len(lengths) == done and file.stat().st_size >= Compressed.header(shape[0]) + int(
+    return len(lengths) == done and file.stat().st_size >= Compressed.header_size(shape[0]) + int(
         lengths.sum(dtype=np.int64)
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from alexnet.data import images, store_files
 from alexnet.data.compressed import CompressedWriter
 from alexnet.data.sources.base import Content, Source
-from alexnet.data.writing import RawWriter, Writer
+from alexnet.data.writing import RawWriter, Writer, shape_of
 from alexnet.errors import DataError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
@@ -45,7 +45,7 @@ def decode(
 
     Errors: OSError of the disk; DataError when the source gives fewer pictures than it has.
     """
-    shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
+    shape = shape_of(len(source), preprocess)
     count, bad = store_files.noted(folder, shape)
     if count:
         display.say(f"{count:,} of {len(source):,} pictures were decoded before: going on")

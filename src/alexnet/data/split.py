@@ -22,6 +22,11 @@ class Split:
     test: Indices
     why: str
 
+    @property
+    def judged(self) -> Indices:
+        """Those that judge a network, in val or test; sorted."""
+        return np.union1d(self.val, self.test)
+
     def part(self, name: str) -> Indices:
         """The indices of train, val or test. Errors: UsageError when there are none."""
         if name not in ("train", "val", "test"):

@@ -8,7 +8,6 @@ changed. docs/store.md tells people.
 """
 
 import contextlib
-import math
 import os
 import platform
 import secrets
@@ -22,22 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import durable
-from alexnet.data import images, memory, store_files
+from alexnet.data import images, space, store_files
 from alexnet.data.compressed import QUALITY, Compressed, Pixels
 from alexnet.data.decode import decode
-from alexnet.data.memory import Form
 from alexnet.data.sources.base import Source
+from alexnet.data.space import Form
 from alexnet.data.store_files import DONE, FORMAT, DamagedError, verify
-from alexnet.data.writing import Shape
+from alexnet.data.writing import Shape, shape_of
 from alexnet.errors import DataError, ResourceError
 from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
 __all__ = ["Store", "open_or_build", "verify"]
 
-TOLD = 10_000_000  # bytes from which on people are told what will be written
 FORGOTTEN = 86400  # seconds after which nobody comes back to an unfinished folder
-SHORTER = 5  # times, JPEGs than pixels, about
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def open_or_build(
     if exact is not None:
         parts.append(f"jpeg {QUALITY}, exact {durable.digest(np.packbits(exact).tobytes())}")
     folder = cache / durable.digest(*parts)
-    shape = (len(source), preprocess.resize_to, preprocess.resize_to, preprocess.channels)
+    shape = shape_of(len(source), preprocess)
     store = None
     with contextlib.suppress(DamagedError):  # told by the one who builds it anew
         store = _open(folder, shape)
@@ -113,7 +110,9 @@ def open_or_build(
                     lambda inside: decode(source, preprocess, inside, display, threads, roughly, exact),
                     source,
                 )
-    _tell_if_larger_than_memory(store.pixels, display)
+    if workers is not None and isinstance(store.pixels, Compressed):
+        store.pixels.read_by(workers)
+    space.tell_if_larger_than_memory(store.pixels, display)
     return store
 
 
@@ -159,7 +158,7 @@ def _build(
             raise _unwritable(folder, error) from error
     try:
         if fresh:
-            _tell_need(folder, shape, exact, display)
+            space.tell_need(folder, shape, exact, display)
         bad = fill(unfinished)
         if source.rescan is not None and source.rescan() != source.digest:
             display.say(f"pictures of {source.name} changed while they were read: they are decoded anew the next time")
@@ -227,32 +226,6 @@ def _swept(folder: Path, shape: Shape, *, alone: bool) -> Path | None:
             else:
                 shutil.rmtree(left, ignore_errors=True)
     return goes_on
-
-
-def _tell_need(folder: Path, shape: Shape, exact: NDArray[np.bool_] | None, display: Display) -> None:
-    """Errors: ResourceError when the disk has not so much room."""
-    raw = shape[0] if exact is None else int(exact.sum())
-    certain, rest = (count * math.prod(shape[1:]) for count in (raw, shape[0] - raw))
-    likely = certain + rest // SHORTER
-    free = shutil.disk_usage(folder.parent).free
-    say = display.say if likely > TOLD else display.detail
-    say(f"store {folder}: {'about ' if rest else ''}{likely / 1e6:,.0f} MB to be written")
-    if certain > free:
-        raise ResourceError(
-            f"the store {folder} needs {certain / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: free some space, name "
-            "another cache with XDG_CACHE_HOME, or take a smaller --imgsz"
-        )
-
-
-def _tell_if_larger_than_memory(pixels: Pixels, display: Display) -> None:
-    size, free = pixels.nbytes, memory.free()
-    if size > free:
-        raw = not isinstance(pixels, Compressed)
-        ways = f"{'--store jpeg, or a smaller --imgsz,' if raw else 'a smaller --imgsz'} makes them smaller"
-        display.say(
-            f"the stored pictures ({size / 1e9:,.1f} GB) are more than the free memory ({free / 1e9:,.1f} GB): they "
-            f"are read from disk again in every epoch; {ways}"
-        )
 
 
 def _marked(source: Source, chosen: NDArray[np.int64] | None) -> NDArray[np.bool_]:

@@ -47,8 +47,8 @@ class Index:
     """Digest of what stands in it before the pictures."""
     length: int
     """Its bytes."""
-    rows: int
-    """Pictures a block, or bytes of records; the last block may have fewer."""
+    a_block: int
+    """Pictures, or bytes of records, a block; the last block may have fewer."""
     blocks: tuple[str, ...]
     """Digest of each block."""
 
@@ -60,7 +60,7 @@ class Index:
     @property
     def units(self) -> list[range]:
         """The pictures of each block, or the bytes of records."""
-        return _blocks(self.place.count, self.rows)
+        return _blocks(self.place.count, self.a_block)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class _Place:
 
 def _place(file: str, length: int, shape: Shape) -> _Place:
     if file == RECORDS:
-        start = Compressed.header(shape[0])
+        start = Compressed.header_size(shape[0])
         return _Place(start, 1, length - start)
     return _Place(length - math.prod(shape), math.prod(shape[1:]), shape[0])
 
@@ -184,7 +184,7 @@ def read_index(folder: Path) -> Index:
             file=said.get("file", PIXELS),
             header=said["header"],
             length=said["length"],
-            rows=said["rows"],
+            a_block=said["rows"],
             blocks=tuple(said["blocks"]),
         )
     except OSError as error:

@@ -1,6 +1,7 @@
 """The same picture twice: found by its pixels, whatever the files are called."""
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def twins(
     `pixels`, uint8 (all, S, S, C), are the stored pictures, `ours` and `theirs` rows of them. Returns
     {"count": ..., "of": ..., "pairs": [[ours, theirs], ...]}, or None when there is too much to read.
     """
-    if (len(ours) + len(theirs)) * pixels[0].nbytes > MOST:
+    if (len(ours) + len(theirs)) * math.prod(pixels.shape[1:]) > MOST:
         return None
     first: dict[bytes, int] = {}
     for index in ours.tolist() if len(theirs) else ():

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import durable
+from alexnet.preprocess import Preprocess
 from alexnet.progress import Display
 
 PIXELS = "pixels.npy"
 Shape = tuple[int, int, int, int]
+
+
+def shape_of(count: int, preprocess: Preprocess) -> Shape:
+    """Of so many pictures, stored: (N, S, S, C)."""
+    return count, preprocess.resize_to, preprocess.resize_to, preprocess.channels
 
 
 class Writer(Protocol):

@@ -90,10 +90,10 @@ def fit_temperature(network: nn.Module, batches: Batches, preprocess: Preprocess
 def _view_logits(network: nn.Module, batches: Batches, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
     """Logits, float64 (views, N, classes), and labels, int64 (N,), on the CPU."""
     parts, labels = [], []
-    with answering(network) as (ready, _):
+    with answering(network) as (made, _):
         for batch in batches.epoch():
             with torch.inference_mode():
-                views = [view.cpu().double() for view in logits_of_views(ready, preprocess, batch.pixels)]
+                views = [view.cpu().double() for view in logits_of_views(made, preprocess, batch.pixels)]
             parts.append(torch.stack(views))
             labels.append(batch.labels.cpu())
     return torch.cat(parts, dim=1), torch.cat(labels)

@@ -123,9 +123,9 @@ def judge(
     """The full verdict on one part; `names` are those of the whole source. float32 unless told otherwise."""
     tally = Tally()
     parts: list[tuple[NDArray[Any], ...]] = []
-    bar_of = display.bar(f"judging {split}", len(batches.indices))
-    with bar_of as bar, answering(network, precision) as (ready, called_in):
-        for batch, scores in answers(ready, batches, preprocess, called_in):
+    count = len(batches.indices)
+    with answering(network, precision) as (made, called_in), display.bar(f"judging {split}", count) as bar:
+        for batch, scores in answers(made, batches, preprocess, called_in):
             tally.add(scores, batch.labels)
             top = scores.max(dim=1)
             losses = metrics.picture_losses(scores, batch.labels)

@@ -4,7 +4,7 @@
     batch norm → conv or fc    one layer, where no padding lies between     equal but for rounding
     conv or fc → ReLU          ReLU inside the layer's own loop            equal
     conv, fc                   weights reordered once, not at each call    equal
-    fc, for one picture        no weights of inputs that are 0 (`dense`)   equal but for rounding
+    fc, for few pictures       no weights of inputs that are 0 (`dense`)   equal but for rounding
     fc                         weights in fp16, if asked for               within 1e-3 of the largest logit
     pixels no logit depends on left out (see `reach`)                      equal
     convolutions by tiles (see `winograd`)                                 equal but for rounding
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from alexnet.device import Precision, choose_precision
 from alexnet.models import reach
 from alexnet.models.convolution import tiling_of
-from alexnet.models.dense import Dense, Numbers, has_fbgemm
-from alexnet.models.modules import PaddedConv2d
+from alexnet.models.dense import Numbers, SettledDense, has_fbgemm
+from alexnet.models.modules import OriginalDropout, PaddedConv2d, PaddedMaxPool2d, ResponseNorm, WithinMapNorm
 from alexnet.models.network import AlexNet, channels_last
 from alexnet.models.winograd import Settled
 
@@ -36,6 +36,16 @@ LEAST_GAIN_IN_ANSWERS = 1.8
 FEWEST_TILES = 32
 """In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them
 takes longer than multiplying them."""
+KEEP_ZEROS = (
+    nn.MaxPool2d,
+    PaddedMaxPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.Flatten,
+    ResponseNorm,
+    WithinMapNorm,
+    OriginalDropout,
+)
+"""What leaves an input that is zero at zero, nearly everywhere."""
 Step = Callable[[Tensor], Tensor]
 Norm = nn.modules.batchnorm._BatchNorm
 
@@ -44,15 +54,16 @@ class Ready(nn.Module):
     """Pictures, float (N, C, H, W), to logits, float (N, classes), as `network` answers in evaluation mode.
 
     Its weights are copies as they were when it was made. Layers run in bf16, or dense ones with weights in fp16, if
-    asked for, but for the last one, whose few bits would show in the probabilities. The last digits of an answer in
-    float32 may depend on how many pictures it is given with.
+    asked for, but for the last one, whose few bits would show in the probabilities. How many pictures are given
+    together may show in the last digits of an answer, which are those of fp16 or bf16 if asked for. Where there are
+    never a `few` pictures, weights are not laid out for them.
     """
 
-    def __init__(self, network: AlexNet, numbers: Numbers) -> None:
+    def __init__(self, network: AlexNet, numbers: Numbers, *, few: bool = True) -> None:
         super().__init__()
         self.dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
         with torch.inference_mode():
-            self.steps = _steps(network, numbers)
+            self.steps = _steps(network, numbers, few)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of a batch."""
@@ -62,9 +73,19 @@ class Ready(nn.Module):
         return values
 
 
-def ready(network: nn.Module, precision: Precision) -> tuple[nn.Module, Precision]:
+def ready(network: nn.Module, precision: Precision, *, few: bool = True) -> tuple[nn.Module, Precision]:
     """What answers for `network`, which is in evaluation mode, and the precision to call it in: the network itself
     where there is no other way, on a GPU or without oneDNN; else what casts its pictures by itself, called in float32.
+    `few`: see `Ready`.
+    """
+    numbers = numbers_for(network, precision)
+    if numbers is None or not isinstance(network, AlexNet):
+        return network, precision
+    return Ready(network, numbers, few=few), "float32"
+
+
+def numbers_for(network: nn.Module, precision: Precision) -> Numbers | None:
+    """What weights will be kept in where a precision is asked for; None where `network` answers by itself.
 
     Where bf16 is asked for and the processor does not multiply it, dense layers have their weights in fp16 instead, if
     FBGEMM is there: they are most of all weights, and a picture alone waits for them. Emulated bf16 takes several times
@@ -73,19 +94,19 @@ def ready(network: nn.Module, precision: Precision) -> tuple[nn.Module, Precisio
     on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
     onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not isinstance(network, AlexNet) or not on_cpu or not onednn:
-        return network, precision
+        return None
     if precision == "float32" or choose_precision(torch.device("cpu")) == "bf16":
-        return Ready(network, precision), "float32"
-    return (Ready(network, "fp16"), "float32") if has_fbgemm() else (network, precision)
+        return precision
+    return "fp16" if has_fbgemm() else None
 
 
 @contextmanager
 def answering(network: nn.Module, precision: Precision = "float32") -> Iterator[tuple[nn.Module, Precision]]:
-    """The same for a while; the network's mode is restored afterwards."""
+    """The same for many pictures; the network's mode is restored afterwards."""
     training = network.training
     network.eval()
     try:
-        yield ready(network, precision)
+        yield ready(network, precision, few=False)
     finally:
         network.train(training)
 
@@ -112,7 +133,7 @@ class _Affine:
         self.weight = self.weight * scale
 
 
-def _steps(network: AlexNet, numbers: Numbers) -> list[Step]:
+def _steps(network: AlexNet, numbers: Numbers, few: bool) -> list[Step]:
     """The calls that do what the network's modules do one after another, where it reaches a logit."""
     names = [name for name, module in network.in_order().items() if not isinstance(module, nn.Dropout)]
     modules = [network.get_submodule(name) for name in names]
@@ -121,6 +142,7 @@ def _steps(network: AlexNet, numbers: Numbers) -> list[Step]:
     steps: list[Step] = []
     done: set[int] = set()
     waiting: Norm | None = None
+    sparse = False  # whether what arrives is zero in part
     for at, module in enumerate(modules):
         if at in done:
             continue
@@ -144,9 +166,11 @@ def _steps(network: AlexNet, numbers: Numbers) -> list[Step]:
                 done.add(follower)
             if names[at] in narrowings:
                 steps.append(partial(reach.narrowed, sides=narrowings[names[at]]))
-            steps.append(_layer(module, affine, "float32" if at == last else numbers, rectified))
+            steps.append(_layer(module, affine, "float32" if at == last else numbers, rectified, few and sparse))
+            sparse = rectified
         else:
             steps.append(module.eval())
+            sparse = isinstance(module, nn.ReLU) or (sparse and isinstance(module, KEEP_ZEROS))
     return steps
 
 
@@ -159,10 +183,10 @@ def _can_go_into(following: list[nn.Module]) -> bool:
     return isinstance(layer, nn.Linear) or (unpadded and isinstance(layer, nn.Conv2d) and layer.groups == 1)
 
 
-def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rectified: bool) -> Step:
+def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rectified: bool, sparse: bool) -> Step:
     """One step, with ReLU or without."""
     if isinstance(module, nn.Linear):
-        return Dense(affine.weight, affine.bias, numbers, rectified=rectified)
+        return SettledDense(affine.weight, affine.bias, numbers, rectified=rectified, sparse=sparse)
     dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
     weight, bias = channels_last(affine.weight.to(dtype, copy=True)), affine.bias.to(dtype, copy=True)
     behind = "relu" if rectified else "none"

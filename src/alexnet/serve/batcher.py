@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alexnet.models.dense import FEW
 from alexnet.predict import Classifier, Outputs
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import Metrics
@@ -229,7 +230,8 @@ class Batcher:
             torch.set_num_threads(self.threads)
             preprocess = self.classifier.card.preprocess
             side = preprocess.resize_to
-            self.classifier.answer([np.zeros((side, side, preprocess.channels), np.uint8)])
+            for count in (1, min(FEW + 1, self.limits.max_batch)):  # weights are packed for either
+                self.classifier.answer([np.zeros((side, side, preprocess.channels), np.uint8)] * count)
             self._loop.call_soon_threadsafe(self._answered.set)
             while jobs := self._next_batch():
                 self._running = jobs
