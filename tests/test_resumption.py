@@ -108,7 +108,9 @@ def test_a_run_keeps_its_precision_whatever_was_measured_since(tmp_path: Path, m
 
 
 @pytest.mark.fault("C6")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", "SIGINT", *(pytest.param(name, marks=pytest.mark.long) for name in ("SIGUSR1", "SIGHUP"))]
+)
 def test_a_signal_saves_leaves_with_75_and_nothing_is_lost(name: str, straight: Run, tmp_path: Path) -> None:
     """Each signal to a training process: a checkpoint, exit 75 within 30 s; resumed, the same bytes."""
     run = Run(tmp_path / "runs" / "paused")

@@ -32,12 +32,16 @@ class Proofs:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
-    group.addoption("--long", action="store_true", help="repeat kills and pauses as often as the matrix says")
+    group.addoption("--long", action="store_true", help="repeat faults as often as the matrix says, in all forms")
     group.addoption("--faults", metavar="PAGE", help="print the matrix of faults and write it to PAGE")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The rows that a test claims travel with its report (also between processes)."""
+    if not config.getoption("--long"):
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         for mark in item.iter_markers("fault"):
             if unknown := set(mark.args) - MATRIX.keys():

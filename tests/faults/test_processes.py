@@ -141,7 +141,7 @@ def test_one_of_two_is_killed_and_torchrun_brings_the_run_to_its_end(undisturbed
 
 
 @pytest.mark.fault("D1")
-@pytest.mark.parametrize("lost", ["process", "machine"])
+@pytest.mark.parametrize("lost", ["process", pytest.param("machine", marks=pytest.mark.long)])
 def test_one_of_two_machines_loses_its_process_or_is_lost(lost: str, undisturbed: Run, tmp_path: Path) -> None:
     """SIGKILL of the second machine's process; or of its torchrun too, and another one comes: the same run, the same
     bytes."""
@@ -197,7 +197,7 @@ def test_the_leader_is_killed_while_it_saves(undisturbed: Run, long: bool, tmp_p
 
 
 @pytest.mark.fault("D4")
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_signal_to_one_stops_both_at_one_step(rank: int, undisturbed: Run, tmp_path: Path) -> None:
     """SIGTERM to one process only: both stop after the same step, one checkpoint; they go on to the same bytes."""
     run = Run(tmp_path / "runs" / "run")

@@ -252,7 +252,7 @@ def test_a_processor_without_the_newest_instructions_comes_to_the_same(
 
 
 @pytest.mark.fault("C19")
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_the_same_seed_in_two_processes_gives_the_same_bytes(threads: int, cache: Path, tmp_path: Path) -> None:
     """The same command in two processes, --deterministic, with one thread and with two: equal bytes."""
     runs = [Run(tmp_path / "runs" / "train" / name) for name in ("one", "other")]

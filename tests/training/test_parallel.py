@@ -139,7 +139,7 @@ def test_two_processes_take_the_steps_of_one_and_count_each_picture_once(way: Wa
 
 
 @pytest.mark.fault("C5")
-@pytest.mark.parametrize("way", ["data", "hybrid"])
+@pytest.mark.parametrize("way", [pytest.param("data", marks=pytest.mark.long), "hybrid"])
 def test_going_on_with_other_numbers_of_processes(way: Way, alone: Left, tmp_path: Path) -> None:
     """Two processes stop in epoch 2, one goes on and stops in it, two end it: each picture once an epoch."""
     folder = tmp_path / "pieces"

@@ -139,7 +139,7 @@ class AtPoints:
 
     def from_points(self, products: Tensor, maps: Tensor) -> None:
         """A' products A, of all tiles of some maps."""
-        wide = self._with_what_stands_out(maps)
+        wide = self._with_what_stands_out(maps, zeros=False)
         view = self._view(wide, self._tiling.side, self._tiling.side)
         tiles = self.memory("outputs", *view.shape)
         self._both_sides(self._outputs, products, tiles)
@@ -149,7 +149,7 @@ class AtPoints:
 
     def from_points_transposed(self, maps: Tensor, products: Tensor) -> None:
         """A gradient A', of all tiles of some maps."""
-        wide = self._with_what_stands_out(maps)
+        wide = self._with_what_stands_out(maps, zeros=True)
         if wide is not maps:
             wide[:, : maps.shape[1], : maps.shape[2]].copy_(maps)
         view = self._view(wide, self._tiling.side, self._tiling.side)
@@ -175,9 +175,9 @@ class AtPoints:
         (above, left), (height, width) = self._tiling.padding, self._tiling.maps
         return wide[:, above : above + height, left : left + width]
 
-    def _with_what_stands_out(self, maps: Tensor) -> Tensor:
+    def _with_what_stands_out(self, maps: Tensor, *, zeros: bool) -> Tensor:
         """Memory for outputs and what stands out over them; the outputs themselves where nothing does."""
         height, width = (count * self._tiling.side for count in self._tiling.counts)
         if maps.shape[1:3] == (height, width):
             return maps
-        return self.memory("standing out", len(maps), height, width, maps.shape[3], zeros=True)
+        return self.memory("standing out", len(maps), height, width, maps.shape[3], zeros=zeros)

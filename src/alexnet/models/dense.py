@@ -19,13 +19,13 @@ Numbers = Literal["float32", "bf16", "fp16"]
 """What weights are kept in. fp16: those of dense layers, the others in float32. Rows of dense layers are in fp16 in
 both short forms, since it has more digits."""
 FEWEST_WEIGHTS = 1 << 20
-"""Of a layer that is taken by rows. Smaller ones are in the cache."""
+"""Of a layer that is taken by rows, or packed. Smaller ones are in the cache, and a packed call takes longer to begin."""
 MOST_ROWS = 0.8
 """Rows that are read, as a share of all, with those read for several pictures counted several times. Of more, a product
 is faster."""
 FEW = 3
 """Pictures for which rows are counted at all."""
-PARTS = 4
+PARTS = 8
 """For each thread, into which the rows are divided: one may find its rows in the cache and another not."""
 LARGEST_HALF = 6e4
 """Nearly the largest number of fp16."""
@@ -75,7 +75,8 @@ class SettledDense:
         parts = torch.arange(0, len(places), -(-len(places) // (PARTS * torch.get_num_threads())))
         strengths = (strengths / largest).to(rows.dtype)
         sums = F.embedding_bag(places, rows, parts, mode="sum", per_sample_weights=strengths)
-        return self._rectify(sums.float().sum(dim=0).mul_(largest / self._scale).add_(self._bias))
+        total = sums.sum(dim=0, dtype=torch.float)
+        return self._rectify(total.mul_(largest / self._scale).add_(self._bias))
 
     @cached_property
     def _product(self) -> Callable[[Tensor], Tensor]:
@@ -85,6 +86,9 @@ class SettledDense:
 
     def _packed(self, weight: Tensor) -> Callable[[Tensor], Tensor]:
         weight = weight.float().contiguous()
+        if self._numbers == "float32" and weight.numel() < FEWEST_WEIGHTS:
+            weight = weight.clone()
+            return lambda values: self._rectify(F.linear(values.float(), weight, self._bias))
         if self._numbers == "fp16":
             halves = torch.ops.quantized
             packed = getattr(halves, HALVES)(weight, self._bias * self._scale)
