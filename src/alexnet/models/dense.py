@@ -19,7 +19,7 @@ Numbers = Literal["float32", "bf16", "fp16"]
 """What weights are kept in. fp16: those of dense layers, the others in float32. Rows of dense layers are in fp16 in
 both short forms, since it has more digits."""
 FEWEST_WEIGHTS = 1 << 20
-"""Of a layer that is taken by rows, or packed. Smaller ones are in the cache, and a packed call takes longer to begin."""
+"""Of a layer that is taken by rows, or packed. Smaller ones are in the cache, and a packed call begins more slowly."""
 MOST_ROWS = 0.8
 """Rows that are read, as a share of all, with those read for several pictures counted several times. Of more, a product
 is faster."""
