@@ -167,14 +167,15 @@ def decode(
             compress=others if form == "jpeg" else None,
         )
 
-    if judged is None or not (options.fast_jpeg or form == "jpeg"):
-        decoded = stored(every)
-    else:
-        decoded, exact = stored(judged(every)), judged(every)
-        if decoded.bad and not np.array_equal(exact, without := judged(decoded.usable)):
-            display.say("without the unreadable pictures the parts are others: all are decoded anew")
-            decoded = stored(without)
+    depends = judged is not None and (options.fast_jpeg or form == "jpeg")
+    exact = judged(every) if judged is not None and depends else every
+    decoded = stored(exact)
     _report_bad_files(source, decoded, options, display)
+    if judged is not None and depends and decoded.bad:
+        without = judged(decoded.usable)
+        if not np.array_equal(exact, without):
+            display.say("without them the parts are others: all pictures are decoded anew, into another store")
+            decoded = stored(without)
     return decoded
 
 

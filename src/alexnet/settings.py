@@ -54,7 +54,7 @@ class Options(BaseModel):
     """Read a JPEG that is cut short all the same, grey where it is missing (see `data.images`)."""
     fast_jpeg: bool = False
     """Decode large JPEGs of the training part at a half, a quarter or an eighth (see `data.jpeg`)."""
-    store: Form | Literal["auto"] = "auto"
+    store: Literal["auto", Form] = "auto"
     """How decoded training pictures are kept; auto: raw where all pictures fit into memory (see `data.space`)."""
     folds: int | None = Field(None, ge=2)
     """Into how many parts the training pictures are divided, each of which is validation once."""

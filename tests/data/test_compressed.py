@@ -214,8 +214,17 @@ def test_what_fits_is_stored_raw(call: Call, folder_of_colours: Folder) -> None:
 def test_another_form_is_refused(call: Call, folder_of_colours: Folder) -> None:
     refused = call("train", folder_of_colours(), *QUICK, "--store", "png")
     assert refused.code == 2
-    assert "store" in refused.error
-    assert "'raw' or 'jpeg'" in refused.error
+    assert "store: input should be 'auto', 'raw' or 'jpeg', not 'png'" in refused.error
+
+
+def test_what_is_refused_is_decoded_once(call: Call, folder_of_colours: Folder) -> None:
+    folder = folder_of_colours(side=62)
+    (folder / "red" / "000.png").write_bytes(b"no picture")
+    before = set((download.cache_folder() / "stores").glob(f"*/{RECORDS}"))
+    refused = call("train", folder, *QUICK, "--store", "jpeg", "--strict")
+    assert refused.code == 3
+    assert "decoded anew" not in refused.err
+    assert len(set((download.cache_folder() / "stores").glob(f"*/{RECORDS}")) - before) == 1
 
 
 def test_where_training_pictures_judge_as_well_they_are_raw(
@@ -256,7 +265,7 @@ def test_an_unreadable_picture_and_judged_ones_are_exact(
     files[parts.index(part)].write_bytes(b"")
     trained = call("train", table, *QUICK, "--store", "jpeg")
     assert trained.code == 0, trained.err
-    assert ("all are decoded anew" in trained.err) == (part == "val")
+    assert ("all pictures are decoded anew" in trained.err) == (part == "val")
     run = Run(trained.json["run"])
     options, recipe = settings.resolve({"data": str(table), "model": "notebook-mnist", "store": "jpeg"})
     data = dataset.prepare(options, recipe, QUIET)

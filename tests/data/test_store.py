@@ -196,6 +196,11 @@ def _sawn(file: Path) -> None:
     np.save(file, np.zeros((36, 10, 40, 3), np.uint8))
 
 
+def _by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "half the pixels": lambda folder: _cut(folder / "pixels.npy", 0.5),
     "a last piece of the pixels": lambda folder: _cut(folder / "pixels.npy", 0.99),
@@ -212,6 +217,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a bare index": lambda folder: (folder / "index.json").write_text('{"format": 2}'),
     "an older format": lambda folder: _edited(folder, "format", 1),
     "a newer format": lambda folder: _edited(folder, "format", 99),
+    "a file in its place": _by_a_file,
     "another picture called bad": lambda folder: _edited(folder, "bad", {"5": "was 4"}),
 }
 

@@ -43,7 +43,7 @@ fast_jpeg = click.option(
 store = click.option(
     "--store",
     metavar="FORM",
-    help="Keep decoded training pictures raw or as jpeg [raw if all pictures fit into memory] (docs/store.md).",
+    help="auto (default), raw or jpeg: how decoded training pictures are kept; auto: raw if they fit into memory.",
 )
 accept_truncated = click.option(
     "--accept-truncated", is_flag=True, default=None, help="Read JPEGs that are cut short, grey where they are missing."

@@ -185,8 +185,8 @@ def _give_name(unfinished: Path, folder: Path, shape: Shape) -> None:
     """Rename what is complete, unless another process was first, where the disk knows no locks."""
     try:
         _open(folder, shape)
-    except DamagedError:
-        shutil.rmtree(folder)  # it would stand in the way
+    except DamagedError:  # it would stand in the way
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
     try:
         unfinished.rename(folder)
         durable.sync_folder(folder.parent)
