@@ -148,7 +148,7 @@ def decode(
     form: Form = "raw"
     if judged is not None:
         form = space.form(shape) if options.store == "auto" else options.store
-        if options.store == "auto" and not len(judged(every)):
+        if form == "jpeg" and options.store == "auto" and not len(judged(every)):
             form = "raw"  # training pictures will judge as well
     if form == "jpeg":
         why = f": raw, all are {math.prod(shape) / 1e9:,.1f} GB, more than the memory"
