@@ -8,6 +8,7 @@ It travels with the weights, so that training, validation, prediction and export
 ago are equal to the last bit, alone or among others, on any processor and in an exported file.
 """
 
+import functools
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
@@ -102,7 +103,7 @@ class Preprocess:
             rows = rows.flatten(2)
         for numbers, idle, change in ((self.mean, 0.0, rows.sub_), (self.std, 1.0, rows.div_)):
             if set(numbers) != {idle}:
-                change(torch.tensor(numbers, device=batch.device).repeat(rows.shape[-1] // len(numbers)))
+                change(torch.from_numpy(_line(numbers, rows.shape[-1])).to(batch.device))
         return values
 
     def test_views(self, stored: Tensor) -> list[Tensor]:
@@ -129,3 +130,9 @@ class Preprocess:
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
         return cls(**plain)
+
+
+@functools.cache
+def _line(numbers: tuple[float, ...], length: int) -> NDArray[np.float32]:
+    """The numbers again and again, as they meet the values of a line."""
+    return np.resize(np.array(numbers, np.float32), length)

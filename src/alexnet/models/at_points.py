@@ -5,6 +5,7 @@ is led from the maps to its outputs before the next one, in memory that is used 
 cache.
 """
 
+import functools
 import math
 
 import torch
@@ -34,6 +35,12 @@ def _out_of_blocks(blocks: Tensor, stride: int) -> Tensor:
     return torch.unflatten(blocks, 3, (stride, stride, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
+@functools.cache
+def _matrices(m: int, r: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """A', G and B' as tensors."""
+    return tuple(torch.from_numpy(each).to(device, dtype) for each in transforms(m, r))
+
+
 class AtPoints:
     """The steps of one pass: from maps to the points and back, and the same transposed, which is what gradients take.
 
@@ -42,8 +49,7 @@ class AtPoints:
 
     def __init__(self, tiling: Tiling, groups: int, like: Tensor) -> None:
         self._tiling, self._groups, self._like = tiling, groups, like
-        matrices = transforms(tiling.side, tiling.size)
-        self._outputs, self._kernels, self._inputs = (torch.from_numpy(each).to(like) for each in matrices)
+        self._outputs, self._kernels, self._inputs = _matrices(tiling.side, tiling.size, like.dtype, like.device)
         self._pieces: dict[str, Tensor] = {}
 
     def answer(
@@ -157,11 +163,11 @@ class AtPoints:
         self._both_sides(self._outputs.t(), tiles.copy_(view), products)
 
     def _both_sides(self, matrix: Tensor, values: Tensor, into: Tensor) -> None:
-        """matrix · values · matrix', of (i, i, ...) to (o, o, ...)."""
+        """matrix · values · matrix', of (i, i, ...) to (o, o, ...); the two directions change places."""
         out, given = matrix.shape
-        between = self.memory("between", out, values.numel() // given)
-        torch.mm(matrix, values.view(given, -1), out=between)
-        torch.bmm(matrix.expand(out, out, given), between.view(out, given, -1), out=into.view(out, out, -1))
+        between = self.memory("between", given, out, values.numel() // given**2)
+        torch.bmm(matrix.expand(given, out, given), values.view(given, given, -1), out=between)
+        torch.bmm(matrix.expand(out, out, given), between.transpose(0, 1), out=into.view(out, out, -1))
 
     def _view(self, maps: Tensor, height: int, width: int) -> Tensor:
         """The first height × width pixels of each tile of (N, H, W, C)."""

@@ -42,6 +42,6 @@ def tiling_of(layer: nn.Conv2d, input: Tensor, least_gain: float) -> Tiling | No
     ordinary = layer.dilation == (1, 1) and layer.padding_mode == "zeros" and (stride == 1 or layer.groups == 1)
     if not ordinary or kernel != other or stride != across:
         return None
-    tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]))
+    tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]), len(input))
     channels, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-    return tiling if tiling is not None and tiling.gain(channels, filters) >= least_gain else None
+    return tiling if tiling is not None and tiling.gain(channels, filters, len(input)) >= least_gain else None

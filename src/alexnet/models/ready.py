@@ -13,7 +13,6 @@ Most calls are oneDNN's as PyTorch's own compiler makes them when it freezes a n
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,13 +28,11 @@ from alexnet.models.convolution import tiling_of
 from alexnet.models.dense import Numbers, SettledDense, has_fbgemm
 from alexnet.models.modules import OriginalDropout, PaddedConv2d, PaddedMaxPool2d, ResponseNorm, WithinMapNorm
 from alexnet.models.network import AlexNet, channels_last
+from alexnet.models.tiling import Tiling
 from alexnet.models.winograd import Settled
 
-LEAST_GAIN_IN_ANSWERS = 1.8
+LEAST_GAIN_IN_ANSWERS = 1.4
 """Of a convolution by tiles. oneDNN's is nearer to the peak here than with gradients."""
-FEWEST_TILES = 32
-"""In a batch. There are several times as many kernels at the points as weights, and with fewer tiles fetching them
-takes longer than multiplying them."""
 KEEP_ZEROS = (
     nn.MaxPool2d,
     PaddedMaxPool2d,
@@ -142,6 +139,7 @@ def _steps(network: AlexNet, numbers: Numbers, few: bool) -> list[Step]:
     steps: list[Step] = []
     done: set[int] = set()
     waiting: Norm | None = None
+    channels: int | None = None  # of the maps that arrive
     sparse = False  # whether what arrives is zero in part
     for at, module in enumerate(modules):
         if at in done:
@@ -166,12 +164,26 @@ def _steps(network: AlexNet, numbers: Numbers, few: bool) -> list[Step]:
                 done.add(follower)
             if names[at] in narrowings:
                 steps.append(partial(reach.narrowed, sides=narrowings[names[at]]))
+            if isinstance(module, nn.Conv2d):
+                channels = module.out_channels
+            elif channels is not None:  # the first behind the maps
+                affine.weight = affine.weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
+                channels = None
             steps.append(_layer(module, affine, "float32" if at == last else numbers, rectified, few and sparse))
             sparse = rectified
         else:
-            steps.append(module.eval())
+            steps.append(_without_copies(module.eval()))
             sparse = isinstance(module, nn.ReLU) or (sparse and isinstance(module, KEEP_ZEROS))
     return steps
+
+
+def _without_copies(module: nn.Module) -> Step:
+    """The module; maps are flattened as they lie in memory, pixel by pixel, and not averaged over areas of one."""
+    if isinstance(module, nn.Flatten):
+        return lambda maps: maps.permute(0, 2, 3, 1).flatten(1)
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return lambda maps: maps if set(maps.shape[2:]) == {module.output_size} else module(maps)
+    return module
 
 
 def _can_go_into(following: list[nn.Module]) -> bool:
@@ -196,17 +208,20 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rec
     calls = torch.ops.mkldnn
 
     @cache
-    def packed(*maps: int) -> Tensor:
-        """The order of weights that suits one picture suits many as well."""
-        order: Tensor = calls._reorder_convolution_weight(weight, *geometry, [1, *maps])
+    def packed(pictures: int, *maps: int) -> Tensor:
+        order: Tensor = calls._reorder_convolution_weight(weight, *geometry, [pictures, *maps])
         return order
+
+    @cache
+    def tiling(pictures: int, *maps: int) -> Tiling | None:
+        return tiling_of(module, torch.empty(pictures, *maps, dtype=dtype), LEAST_GAIN_IN_ANSWERS)
 
     def convolve(values: Tensor) -> Tensor:
         values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
-        tiling = tiling_of(module, values, LEAST_GAIN_IN_ANSWERS)
-        if tiling is not None and len(values) * math.prod(tiling.counts) >= FEWEST_TILES:
-            return settled(values, tiling)
-        ordered = packed(*values.shape[1:])
+        cut = tiling(*values.shape)
+        if cut is not None:
+            return settled(values, cut)
+        ordered = packed(min(len(values), 2), *values.shape[1:])  # what suits two suits many as well, but not one
         result: Tensor = calls._convolution_pointwise(values, ordered, bias, *geometry, behind, [], "")
         return result
 
