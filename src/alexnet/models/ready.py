@@ -7,7 +7,7 @@
     fc, for few pictures       no weights of inputs that are 0 (`dense`)   equal but for rounding
     fc                         weights in fp16, if asked for               within 1e-3 of the largest logit
     pixels no logit depends on left out (see `reach`)                      equal
-    convolutions by tiles (see `winograd`)                                 equal but for rounding
+    convolutions by tiles or strips (see `settled`)                        equal but for rounding
 
 Most calls are oneDNN's as PyTorch's own compiler makes them when it freezes a network (torch/_inductor/fx_passes,
 mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
@@ -16,23 +16,18 @@ mkldnn_fusion.py); without a compiler at hand they are made here by themselves.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.device import Precision, choose_precision
 from alexnet.models import reach
-from alexnet.models.convolution import tiling_of
 from alexnet.models.dense import Numbers, SettledDense, has_fbgemm
 from alexnet.models.modules import OriginalDropout, PaddedConv2d, PaddedMaxPool2d, ResponseNorm, WithinMapNorm
-from alexnet.models.network import AlexNet, channels_last
-from alexnet.models.tiling import Tiling
-from alexnet.models.winograd import Settled
+from alexnet.models.network import AlexNet
+from alexnet.models.settled import SettledConvolution
 
-LEAST_GAIN_IN_ANSWERS = 1.4
-"""Of a convolution by tiles. oneDNN's is nearer to the peak here than with gradients."""
 KEEP_ZEROS = (
     nn.MaxPool2d,
     PaddedMaxPool2d,
@@ -167,7 +162,7 @@ def _steps(network: AlexNet, numbers: Numbers, few: bool) -> list[Step]:
             if isinstance(module, nn.Conv2d):
                 channels = module.out_channels
             elif channels is not None:  # the first behind the maps
-                affine.weight = affine.weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
+                affine.weight = torch.unflatten(affine.weight, 1, (channels, -1)).transpose(1, 2).flatten(1)
                 channels = None
             steps.append(_layer(module, affine, "float32" if at == last else numbers, rectified, few and sparse))
             sparse = rectified
@@ -200,32 +195,7 @@ def _layer(module: nn.Conv2d | nn.Linear, affine: _Affine, numbers: Numbers, rec
     if isinstance(module, nn.Linear):
         return SettledDense(affine.weight, affine.bias, numbers, rectified=rectified, sparse=sparse)
     dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
-    weight, bias = channels_last(affine.weight.to(dtype, copy=True)), affine.bias.to(dtype, copy=True)
-    behind = "relu" if rectified else "none"
-    sides = module.sides if isinstance(module, PaddedConv2d) else None
-    geometry = module.padding, module.stride, module.dilation, module.groups
-    settled = Settled(weight, bias, module.groups, rectified=rectified)
-    calls = torch.ops.mkldnn
-
-    @cache
-    def packed(pictures: int, *maps: int) -> Tensor:
-        order: Tensor = calls._reorder_convolution_weight(weight, *geometry, [pictures, *maps])
-        return order
-
-    @cache
-    def tiling(pictures: int, *maps: int) -> Tiling | None:
-        return tiling_of(module, torch.empty(pictures, *maps, dtype=dtype), LEAST_GAIN_IN_ANSWERS)
-
-    def convolve(values: Tensor) -> Tensor:
-        values = values.to(dtype) if sides is None else F.pad(values.to(dtype), sides)
-        cut = tiling(*values.shape)
-        if cut is not None:
-            return settled(values, cut)
-        ordered = packed(min(len(values), 2), *values.shape[1:])  # what suits two suits many as well, but not one
-        result: Tensor = calls._convolution_pointwise(values, ordered, bias, *geometry, behind, [], "")
-        return result
-
-    return convolve
+    return SettledConvolution(module, affine.weight, affine.bias, dtype, rectified=rectified)
 
 
 def _scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
