@@ -12,6 +12,10 @@ from alexnet.models.modules import PaddedConv2d
 from alexnet.models.network import create_model
 
 
+COUNT = 64
+"""Pictures. For a few of them kernels would be led to the points for too few tiles."""
+
+
 @pytest.fixture(autouse=True)
 def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a processor with AVX2 alone, whatever this one has."""
@@ -45,7 +49,7 @@ LAYERS = {
 def test_training_takes_tiles_and_judging_pytorchs(name: str, tiled: list[torch.Size]) -> None:
     original, side = LAYERS[name]
     layer = copy.deepcopy(original).train()
-    pictures = torch.rand(3, layer.in_channels, side, side)
+    pictures = torch.rand(COUNT, layer.in_channels, side, side)
     by_tiles = layer(pictures)
     assert tiled == [layer.weight.shape]
     with torch.no_grad():
@@ -74,12 +78,19 @@ def test_training_takes_tiles_and_judging_pytorchs(name: str, tiled: list[torch.
     ],
 )
 def test_few_channels_and_unusual_layers_are_pytorchs(layer: Conv2d, side: int, tiled: list[torch.Size]) -> None:
-    layer.train()(torch.rand(2, layer.in_channels, side, side)).sum().backward()
+    layer.train()(torch.rand(COUNT, layer.in_channels, side, side)).sum().backward()
     assert tiled == []
 
 
+def test_few_small_maps_are_pytorchs(tiled: list[torch.Size]) -> None:
+    layer = Conv2d(64, 64, 3, padding=1).train()
+    for count in (1, COUNT):
+        layer(torch.rand(count, 64, 12, 12))
+    assert len(tiled) == 1
+
+
 def test_bf16_and_float64_are_pytorchs(tiled: list[torch.Size]) -> None:
-    layer, pictures = Conv2d(64, 64, 3).train(), torch.rand(2, 64, 12, 12)
+    layer, pictures = Conv2d(64, 64, 3).train(), torch.rand(COUNT, 64, 12, 12)
     with torch.autocast("cpu", torch.bfloat16):
         layer(pictures)
     layer.double()(pictures.double())
@@ -96,14 +107,14 @@ def test_other_processors_keep_pytorchs(
     processor: str, monkeypatch: pytest.MonkeyPatch, tiled: list[torch.Size]
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
-    Conv2d(64, 64, 3).train()(torch.rand(2, 64, 12, 12))
+    Conv2d(64, 64, 3).train()(torch.rand(COUNT, 64, 12, 12))
     assert bool(tiled) == (processor == "AVX2")
 
 
 def test_frozen_weights_let_gradients_through(tiled: list[torch.Size]) -> None:
     layer = Conv2d(64, 64, 3).train()
     layer.requires_grad_(False)
-    pictures = torch.rand(2, 64, 12, 12, requires_grad=True)
+    pictures = torch.rand(COUNT, 64, 12, 12, requires_grad=True)
     layer(pictures).sum().backward()
     (expected,) = torch.autograd.grad(nn.Conv2d.forward(layer, pictures).sum(), pictures)
     assert tiled
@@ -113,10 +124,11 @@ def test_frozen_weights_let_gradients_through(tiled: list[torch.Size]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "expected"), [("notebook-mnist", 28, 1), ("torchvision", 127, 4), ("paper", 127, 5)]
+    ("name", "side", "count", "expected"),
+    [("notebook-mnist", 28, 64, 1), ("torchvision", 127, 16, 4), ("paper", 127, 16, 5)],
 )
 def test_networks_of_the_family_train_by_tiles(
-    name: str, side: int, expected: int, monkeypatch: pytest.MonkeyPatch, tiled: list[torch.Size]
+    name: str, side: int, count: int, expected: int, monkeypatch: pytest.MonkeyPatch, tiled: list[torch.Size]
 ) -> None:
     """All convolutions but those over few channels. Steps are the same but for rounding."""
     losses = {}
@@ -125,7 +137,7 @@ def test_networks_of_the_family_train_by_tiles(
         torch.manual_seed(0)
         network = create_model(name, num_classes=5, image_size=side).on(torch.device("cpu")).train()
         optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
-        pictures, labels = torch.randn(8, *network.input_shape), torch.arange(8) % 5
+        pictures, labels = torch.randn(count, *network.input_shape), torch.arange(count) % 5
         for _ in range(5):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(network(pictures), labels)

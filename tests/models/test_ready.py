@@ -10,6 +10,7 @@ from alexnet.models.dense import SettledDense, has_fbgemm
 from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, create_model, list_models
 from alexnet.models.ready import Ready, answering, ready
+from alexnet.models.strips import Strips
 
 CPU = torch.device("cpu")
 
@@ -98,26 +99,29 @@ def test_any_number_of_pictures_may_come(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 8])
-def test_wide_convolutions_are_taken_by_tiles_where_there_are_enough(
+def test_kernels_are_led_to_the_points_once_however_often_it_answers(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kernels are led to the points once, however often it answers."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    led: list[torch.Size] = []
-    real = AtPoints.kernels_at_points
+    led: list[tuple[str, tuple[int, ...]]] = []
+    by_tiles, by_strips = AtPoints.kernels_at_points, Strips.__init__
 
-    def noted(work: AtPoints, weight: torch.Tensor) -> torch.Tensor:
-        led.append(weight.shape)
-        return real(work, weight)
+    def tiles(work: AtPoints, weight: torch.Tensor) -> torch.Tensor:
+        led.append(("tiles", tuple(weight.shape[:2])))
+        return by_tiles(work, weight)
 
-    monkeypatch.setattr(AtPoints, "kernels_at_points", noted)
+    def strips(made: Strips, weight: torch.Tensor, *others: object, rectified: bool) -> None:
+        led.append(("strips", tuple(weight.shape[:2])))
+        by_strips(made, weight, *others, rectified=rectified)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AtPoints, "kernels_at_points", tiles)
+    monkeypatch.setattr(Strips, "__init__", strips)
     made = Ready(trained("torchvision"), "float32")
     pictures = torch.rand(count, 3, 224, 224).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         assert torch.equal(made(pictures), made(pictures))
-    assert [tuple(shape[:2]) for shape in led] == [(192, 64), (384, 192), (256, 384), (256, 256)][
-        : 4 if count > 1 else 1
-    ]
+    small = "tiles" if count > 1 else "strips"
+    assert led == [("tiles", (192, 64)), (small, (384, 192)), (small, (256, 384)), (small, (256, 256))]
 
 
 def test_batch_norm_and_relu_are_no_calls_of_their_own() -> None:
