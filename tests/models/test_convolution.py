@@ -11,7 +11,6 @@ from alexnet.models.convolution import Conv2d
 from alexnet.models.modules import PaddedConv2d
 from alexnet.models.network import create_model
 
-
 COUNT = 64
 """Pictures. For a few of them kernels would be led to the points for too few tiles."""
 
