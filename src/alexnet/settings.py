@@ -120,7 +120,8 @@ def resolve(
     filed = _expanded(_read_config(config)) if config is not None else {}
     ranked = [filed, _expanded(parse_assignments(assignments)), _expanded(given)]
     everything = {key: value for part in ranked for key, value in part.items()}
-    _refuse_unknown(everything)
+    for part in ranked:
+        _refuse_unknown(part)
     options = options_of(everything)
     name = str(everything.get("recipe") or "modern")
     if filed.get("recipe") not in (None, name):
@@ -232,8 +233,10 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _refuse_unknown(values: Mapping[str, Any]) -> None:
     known = {*Options.model_fields, *Recipe.model_fields, "recipe"}
-    for key in values:
+    for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
             suggestion = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"unknown option or recipe field {key!r}.{suggestion}")
+        if key in Options.model_fields and isinstance(value, Mapping):
+            raise UsageError(f"{key} has no fields, but {key}.{next(iter(value), '')} was given: give {key} itself")

@@ -83,6 +83,11 @@ def test_training_that_diverges(tmp_path: Path) -> None:
         (["train", "--recipe", "modren"], 2, "Did you mean 'modern'?"),
         (["train", "--set", "epocs=3"], 2, "Did you mean 'epochs'?"),
         (["train", "--set", "optimizer=sgd", "--lr", "0.1"], 2, "optimizer has several fields"),
+        (
+            ["train", "digits", "--set", "data.size=1"],
+            2,
+            "data has no fields, but data.size was given: give data itself",
+        ),
         (["train", "--set", "display=1"], 2, "unknown option or recipe field 'display'"),
         (["train", "--set", "nonsense"], 2, "--set wants FIELD=VALUE"),
         (["train", "--epochs", "0"], 2, "epochs: input should be greater than or equal to 1, not 0"),
