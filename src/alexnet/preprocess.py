@@ -132,7 +132,7 @@ class Preprocess:
         return cls(**plain)
 
 
-@functools.cache
+@functools.lru_cache
 def _line(numbers: tuple[float, ...], length: int) -> NDArray[np.float32]:
     """The numbers again and again, as they meet the values of a line."""
     return np.resize(np.array(numbers, np.float32), length)

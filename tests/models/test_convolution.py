@@ -83,9 +83,20 @@ def test_few_channels_and_unusual_layers_are_pytorchs(layer: Conv2d, side: int, 
 
 def test_few_small_maps_are_pytorchs(tiled: list[torch.Size]) -> None:
     layer = Conv2d(64, 64, 3, padding=1).train()
-    for count in (1, COUNT):
-        layer(torch.rand(count, 64, 12, 12))
-    assert len(tiled) == 1
+    layer(torch.rand(1, 64, 12, 12))
+    assert tiled == []
+    layer(torch.rand(COUNT, 64, 12, 12))
+    assert tiled == [layer.weight.shape]
+
+
+def test_a_network_trains_rightly_after_it_was_exported(tiled: list[torch.Size]) -> None:
+    """What an export puts in place of tensors is remembered nowhere."""
+    layer, pictures = Conv2d(64, 64, 3).train(), torch.rand(COUNT, 64, 12, 12)
+    torch.export.export(layer, (pictures,))
+    tiled.clear()
+    found, expected = layer(pictures), nn.Conv2d.forward(layer, pictures)
+    assert tiled
+    assert float((found - expected).detach().norm()) < 1e-5 * float(expected.detach().norm())
 
 
 def test_bf16_and_float64_are_pytorchs(tiled: list[torch.Size]) -> None:

@@ -1,15 +1,19 @@
 """A network made ready answers as it did before."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
 from alexnet.device import Precision, choose_precision
 from alexnet.models import ready as ready_module
 from alexnet.models.at_points import AtPoints
-from alexnet.models.dense import SettledDense, has_fbgemm
+from alexnet.models.dense import Numbers, SettledDense, has_fbgemm
 from alexnet.models.modules import batch_norms
 from alexnet.models.network import AlexNet, create_model, list_models
 from alexnet.models.ready import Ready, answering, ready
+from alexnet.models.settled import SettledConvolution
 from alexnet.models.strips import Strips
 
 CPU = torch.device("cpu")
@@ -116,12 +120,42 @@ def test_kernels_are_led_to_the_points_once_however_often_it_answers(
 
     monkeypatch.setattr(AtPoints, "kernels_at_points", tiles)
     monkeypatch.setattr(Strips, "__init__", strips)
-    made = Ready(trained("torchvision"), "float32")
+    network = trained("torchvision")
+    made = Ready(network, "float32")
     pictures = torch.rand(count, 3, 224, 224).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        assert torch.equal(made(pictures), made(pictures))
+        found, expected = made(pictures), network(pictures)
+        assert torch.equal(made(pictures), found)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-5
     small = "tiles" if count > 1 else "strips"
     assert led == [("tiles", (192, 64)), (small, (384, 192)), (small, (256, 384)), (small, (256, 256))]
+
+
+@pytest.mark.parametrize("side", [160, 300])
+def test_pictures_of_another_size_are_averaged_over_areas(side: int) -> None:
+    network = trained("torchvision")
+    pictures = torch.rand(2, 3, side, side).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected, found = network(pictures), Ready(network, "float32")(pictures)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("numbers", ["float32", "fp16"])
+def test_a_network_made_ready_goes_when_nobody_needs_it_any_more(numbers: Numbers) -> None:
+    """Without the collector of cycles: a training makes one for every verdict."""
+    if numbers == "fp16" and not has_fbgemm():
+        pytest.skip("no FBGEMM here")
+    made = Ready(trained("torchvision"), numbers)
+    for count in (1, 4):
+        with torch.inference_mode():
+            made(torch.rand(count, 3, 224, 224))
+    watched = [weakref.ref(step) for step in made.steps if isinstance(step, SettledConvolution | SettledDense)]
+    gc.disable()
+    try:
+        del made
+        assert [each() for each in watched] == [None] * 8
+    finally:
+        gc.enable()
 
 
 def test_batch_norm_and_relu_are_no_calls_of_their_own() -> None:

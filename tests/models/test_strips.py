@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.models.strips import FEWEST, LEAST_GAIN, Strips, best_side, gain, strips_a_line
+from alexnet.models.settled import LEAST_GAIN_BY_STRIPS
+from alexnet.models.strips import FEWEST, Strips, best_side, gain, strips_a_line
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="oneDNN is not there")  # type: ignore[no-untyped-call]
 
@@ -99,6 +100,6 @@ def test_the_best_side_has_the_fewest_products(size: int, width: int, side: int,
 def test_it_gains_where_channels_are_many_and_lines_are_cut_without_loss() -> None:
     """A line of 13 and its zeros are three strips of 5 outputs: 21 products instead of 39."""
     assert gain(3, 13, 1 << 30, 1 << 30) == pytest.approx(39 / 21)
-    assert gain(3, 12, 384, 384) < LEAST_GAIN < gain(3, 13, 256, 256)
+    assert gain(3, 12, 384, 384) < LEAST_GAIN_BY_STRIPS < gain(3, 13, 256, 256)
     assert gain(3, 13, 16, 16) < 1
     assert gain(1, 13, 256, 256) == gain(6, 13, 256, 256) == gain(3, 0, 256, 256) == 0

@@ -167,7 +167,7 @@ def test_training_goes_on_after_answers_without_gradients() -> None:
     case = CASES["tiles fit"]
     given = case.tensors(3, torch.float64)
     with torch.inference_mode():
-        answer = winograd.Settled(given[1], given[2], 1, rectified=True)(given[0], case.tiling)
+        answer = winograd.Tiles(given[1], given[2], 1, rectified=True)(given[0], case.tiling)
     expected = case.by_pytorch(given)
     assert max(differences([answer], [expected.relu()])) < 1e-13
     found = torch.autograd.grad(case.by_tiles(given).square().sum(), given)

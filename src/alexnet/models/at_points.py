@@ -5,7 +5,6 @@ is led from the maps to its outputs before the next one, in memory that is used 
 cache.
 """
 
-import functools
 import math
 
 import torch
@@ -35,12 +34,6 @@ def _out_of_blocks(blocks: Tensor, stride: int) -> Tensor:
     return torch.unflatten(blocks, 3, (stride, stride, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-@functools.cache
-def _matrices(m: int, r: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """A', G and B' as tensors."""
-    return tuple(torch.from_numpy(each).to(device, dtype) for each in transforms(m, r))
-
-
 class AtPoints:
     """The steps of one pass: from maps to the points and back, and the same transposed, which is what gradients take.
 
@@ -49,7 +42,8 @@ class AtPoints:
 
     def __init__(self, tiling: Tiling, groups: int, like: Tensor) -> None:
         self._tiling, self._groups, self._like = tiling, groups, like
-        self._outputs, self._kernels, self._inputs = _matrices(tiling.side, tiling.size, like.dtype, like.device)
+        matrices = transforms(tiling.side, tiling.size)
+        self._outputs, self._kernels, self._inputs = (torch.from_numpy(each).to(like) for each in matrices)
         self._pieces: dict[str, Tensor] = {}
 
     def answer(

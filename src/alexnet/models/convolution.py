@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from alexnet.models import strips, winograd
-from alexnet.models.tiling import Tiling, best_tiling
+from alexnet.models import winograd
+from alexnet.models.tiling import Pair, Tiling, best_tiling
 
 LEAST_GAIN_IN_TRAINING = 1.1
 """Below it the two ways are hardly different."""
@@ -27,39 +27,34 @@ class Conv2d(nn.Conv2d):
 
 
 def tiling_of(layer: nn.Conv2d, input: Tensor, least_gain: float) -> Tiling | None:
-    """How the maps, (N, C, H, W), are best cut into tiles; None where that gains less, or is not to be had.
-
-    It is for float32 and square kernels, padded with zeros and not dilated, with one stride in both directions, and
-    with groups only at stride 1. Of processors it is for those with AVX2 alone: with AVX-512 oneDNN's convolutions are
-    faster, and nobody has measured yet whether tiles still are.
-    """
-    if not _is_plain(layer, input) or isinstance(layer.padding, str):
+    """How the maps, (N, C, H, W), are best cut into tiles; None where that gains less, or is not to be had."""
+    if not is_ordinary(layer, input):
         return None
-    kernel, stride, (above, left) = layer.kernel_size[0], layer.stride[0], layer.padding
-    tiling = best_tiling(kernel, stride, (above, left), (input.shape[2], input.shape[3]), len(input))
+    kernel, stride, padding = layer.kernel_size[0], layer.stride[0], padding_of(layer)
+    tiling = best_tiling(kernel, stride, padding, (input.shape[2], input.shape[3]), len(input))
     channels, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     return tiling if tiling is not None and tiling.gain(channels, filters, len(input)) >= least_gain else None
 
 
-def gains_by_strips(layer: nn.Conv2d, input: Tensor) -> bool:
-    """Whether a picture alone, (1, C, H, W), is better cut into `Strips`, which take what tiles take, at stride 1."""
-    if not _is_plain(layer, input) or isinstance(layer.padding, str) or len(input) != 1 or layer.stride != (1, 1):
-        return False
-    kernel, channels, filters = (
-        layer.kernel_size[1],
-        layer.in_channels // layer.groups,
-        layer.out_channels // layer.groups,
-    )
-    width = input.shape[3] + 2 * layer.padding[1] - kernel + 1
-    return strips.gain(kernel, width, channels, filters) >= strips.LEAST_GAIN
+def is_ordinary(layer: nn.Conv2d, input: Tensor) -> bool:
+    """Whether it is one that can do with fewer multiplications, of maps, (N, C, H, W), that it takes.
 
-
-def _is_plain(layer: nn.Conv2d, input: Tensor) -> bool:
-    plain = input.device.type == "cpu" and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if not plain or torch.backends.cpu.get_cpu_capability() != "AVX2":
+    Those are of float32 and square kernels, padded with zeros and not dilated, with one stride in both directions, and
+    with groups only at stride 1. Of processors it is those with AVX2 alone: with AVX-512 oneDNN's convolutions are
+    faster, and nobody has measured yet whether tiles still are.
+    """
+    on_cpu = input.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    if not on_cpu or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return False
-    if input.dim() != 4 or input.shape[1] != layer.in_channels:
+    if input.dim() != 4 or input.shape[1] != layer.in_channels or isinstance(layer.padding, str):
         return False
     (kernel, other), (stride, across) = layer.kernel_size, layer.stride
-    ordinary = layer.dilation == (1, 1) and layer.padding_mode == "zeros" and (stride == 1 or layer.groups == 1)
-    return ordinary and kernel == other and stride == across
+    zeros = layer.dilation == (1, 1) and layer.padding_mode == "zeros" and (stride == 1 or layer.groups == 1)
+    return zeros and kernel == other and stride == across
+
+
+def padding_of(layer: nn.Conv2d) -> Pair:
+    """Zeros above and below, left and right, where they are given as numbers."""
+    assert not isinstance(layer.padding, str)
+    above, left = layer.padding
+    return above, left

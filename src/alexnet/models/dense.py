@@ -69,14 +69,14 @@ class SettledDense:
         places = [np.flatnonzero(picture != 0) for picture in pictures]
         if sum(map(len, places)) > MOST_ROWS * len(self._rows):
             return self._product(values)
-        answers = map(self._by_rows, pictures, places)
-        return torch.stack(list(answers)) if len(pictures) > 1 else next(answers).unsqueeze(0)
+        return torch.stack([self._by_rows(*each) for each in zip(pictures, places, strict=True)])
 
     def _by_rows(self, picture: NDArray[np.float32], places: NDArray[np.intp]) -> Tensor:
-        """(out,). What is done with the strengths of inputs is done in numpy: calls begin faster."""
+        """(in,), and where it is not zero, to (out,). What is done with these few numbers is done in numpy, whose calls
+        begin faster."""
         assert self._rows is not None
         if not len(places):
-            return self._rectify(self._bias.clone())
+            return _rectify(self._bias.clone(), self._rectified)
         strengths = picture[places]
         largest = float(np.abs(strengths).max()) if self._rows.dtype == torch.half else 1.0
         parts = np.arange(0, len(places), -(-len(places) // (PARTS * torch.get_num_threads())))
@@ -84,7 +84,7 @@ class SettledDense:
         indices, offsets = torch.from_numpy(places), torch.from_numpy(parts)
         sums = F.embedding_bag(indices, self._rows, offsets, mode="sum", per_sample_weights=weights)
         total = sums.float().sum(dim=0)
-        return self._rectify(torch.add(self._bias, total, alpha=largest / self._scale))
+        return _rectify(torch.add(self._bias, total, alpha=largest / self._scale), self._rectified)
 
     @cached_property
     def _product(self) -> Callable[[Tensor], Tensor]:
@@ -94,21 +94,23 @@ class SettledDense:
 
     def _packed(self, weight: Tensor) -> Callable[[Tensor], Tensor]:
         weight = weight.float().contiguous()
+        bias, scale, rectified = self._bias, self._scale, self._rectified
         if self._numbers == "float32" and weight.numel() < FEWEST_WEIGHTS:
             weight = weight.clone()
-            return lambda values: self._rectify(F.linear(values.float(), weight, self._bias))
+            return lambda values: _rectify(F.linear(values.float(), weight, bias), rectified)
         if self._numbers == "fp16":
             halves = torch.ops.quantized
-            packed = getattr(halves, HALVES)(weight, self._bias * self._scale)
-            call = halves.linear_relu_dynamic_fp16 if self._rectified else halves.linear_dynamic_fp16
-            return lambda values: call(values.float(), packed) / self._scale
+            packed = getattr(halves, HALVES)(weight, bias * scale)
+            call = halves.linear_relu_dynamic_fp16 if rectified else halves.linear_dynamic_fp16
+            return lambda values: call(values.float(), packed) / scale
         dtype = torch.bfloat16 if self._numbers == "bf16" else torch.float32
-        packed = torch.ops.mkldnn._reorder_linear_weight((weight / self._scale).to(dtype), 1)
-        bias, behind = self._bias.to(dtype), "relu" if self._rectified else "none"
+        packed = torch.ops.mkldnn._reorder_linear_weight((weight / scale).to(dtype), 1)
+        bias, behind = bias.to(dtype), "relu" if rectified else "none"
         return lambda values: torch.ops.mkldnn._linear_pointwise(values.to(dtype), packed, bias, behind, [], "")
 
-    def _rectify(self, answer: Tensor) -> Tensor:
-        return answer.relu_() if self._rectified else answer
+
+def _rectify(answer: Tensor, rectified: bool) -> Tensor:
+    return answer.relu_() if rectified else answer
 
 
 def _scale_for_halves(weight: Tensor) -> float:

@@ -134,7 +134,7 @@ def _steps(network: AlexNet, numbers: Numbers, few: bool) -> list[Step]:
     steps: list[Step] = []
     done: set[int] = set()
     waiting: Norm | None = None
-    channels: int | None = None  # of the maps that arrive
+    channels: int | None = network.input_shape[0]  # of the maps that arrive
     sparse = False  # whether what arrives is zero in part
     for at, module in enumerate(modules):
         if at in done:

@@ -12,11 +12,9 @@ from torch import Tensor
 
 from alexnet.models.tiling import LARGEST_KERNEL, ONE, POINTS, Pair, transforms
 
-LEAST_GAIN = 1.7
-"""As it is estimated here. Where that is less, an ordinary convolution was as fast."""
 FEWEST = 3
 """Strips a line. With fewer the convolution between leaves the processor's registers unused."""
-A_NUMBERS_WAY = 30
+A_WAY_IN_ONE_DIRECTION = 30
 """What it costs to lead a number to the points or back, in multiplications of a convolution."""
 
 
@@ -46,7 +44,8 @@ class Strips:
     def __call__(self, picture: Tensor) -> Tensor:
         """The answer to (1, C, H, W), channels last.
 
-        The last strip of a line ends in the next one. No output that is kept depends on that.
+        The last strip of a line ends in the next one. No output that is kept depends on that, but for rounding, as long
+        as all values are finite.
         """
         _, channels, height, _ = picture.shape
         lines = F.pad(picture[0].permute(1, 2, 0), (0, 0, *self._zeros, 0, 1))
@@ -80,4 +79,4 @@ def gain(size: int, width: int, channels: int, filters: int) -> float:
         return 0.0
     side = best_side(size, width)
     saving = width * size / (strips_a_line(size, width, side) * (side + size - 1))
-    return saving / (1 + A_NUMBERS_WAY * (1 / channels + 1 / filters) / size)
+    return saving / (1 + A_WAY_IN_ONE_DIRECTION * (1 / channels + 1 / filters) / size)

@@ -27,10 +27,11 @@ def convolve(input: Tensor, weight: Tensor, bias: Tensor, tiling: Tiling, groups
     return output
 
 
-class Settled:
+class Tiles:
     """A convolution whose weights stay as they are: its kernels are led to the points once for each size of tiles.
 
-    That takes up to 64 / 9 times the memory of 3 × 3 kernels.
+    That takes up to 64 / 9 times the memory of 3 × 3 kernels. The best size depends on the number of pictures; of one
+    layer there are up to three.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, groups: int, *, rectified: bool) -> None:
