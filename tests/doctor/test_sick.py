@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from alexnet.doctor import Finding, examine
 from alexnet.run import Run
 from tests.doctor.conftest import NAMES, Ward, by_colour, rows, vitals
@@ -240,3 +242,19 @@ def test_a_training_that_was_stopped(written: Written) -> None:
 LEARNT = [
     (2.3 * 0.6**epoch, 1 - 0.8 * 0.6**epoch, 2.2 * 0.65**epoch + 0.1, 0.95 - 0.7 * 0.6**epoch) for epoch in range(8)
 ]
+
+
+@pytest.mark.parametrize(
+    ("right", "pictures", "sure"), [(0.625, 8, None), (0.4, 5, 0.57), (0.25, 8, 0.8), (0.34, 90, 0.85)]
+)
+def test_of_few_validation_pictures_less_is_said(
+    right: float, pictures: int, sure: float | None, written: Written
+) -> None:
+    """Five of eight right may be luck or learning; a quarter of eight, where a third is chance, hardly learning."""
+    table = [(1.1 * 0.5**epoch, 1 - 0.5**epoch, 1.0, right) for epoch in range(1, 7)]
+    known = vitals(classes=3, evaluation={"accuracy": 1.0, "loss": 0.02}, neighbours=None)
+    parts = {"train": (30,) * 3, "val": (pictures - 2, 1, 1)}
+    found = examine(written(rows(table), inside=known, accuracy=right, **parts))
+    assert [finding.sure for finding in found if finding.name == "validation unlike training"] == (
+        [] if sure is None else [pytest.approx(sure, abs=0.01)]
+    )

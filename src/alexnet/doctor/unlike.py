@@ -1,9 +1,12 @@
 """Validation unlike training: other classes, or other pictures or labels, than what was learnt."""
 
+import math
+
 from alexnet.doctor.chart import Chart
 from alexnet.doctor.finding import Finding
 
 NAME = "validation unlike training"
+MOST_SURE, LEAST_SURE = 0.85, 0.5  # there may be other reasons; with less it is not said
 LEARNT = 0.6  # accuracy on training pictures that is no chance; and twice chance's
 
 
@@ -46,6 +49,9 @@ def _mixed_up(chart: Chart) -> Finding | None:
     learnt, judged = vitals.evaluation.accuracy, verdict.accuracy_top1
     if learnt < max(LEARNT, 2 * chart.chance_accuracy) or not chart.is_chance(judged, verdict.n):
         return None
+    sure = MOST_SURE * _guesses(judged, verdict.n, chart.chance_accuracy, learnt)
+    if sure < LEAST_SURE:
+        return None
     evidence = [
         f"{learnt:.3f} of {vitals.pictures} training pictures right (vitals), {judged:.3f} of "
         f"{verdict.n} in validation (metrics.json); guessing gives {chart.chance_accuracy:.3f}"
@@ -64,10 +70,19 @@ def _mixed_up(chart: Chart) -> Finding | None:
         evidence=tuple(evidence),
         cause=cause,
         remedy="",
-        sure=0.85,
+        sure=sure,
         severity=0.9,
         advice="lay samples.png beside worst.png and the rows of predictions.csv, and mend folders or labels",
     )
+
+
+def _guesses(judged: float, pictures: float, chance: float, learnt: float) -> float:
+    """How likely an accuracy is that of guessing, and not of a network that has learnt half as much as it seems to:
+    of few pictures either may be seen."""
+    half = (chance + learnt) / 2
+    right, wrong = judged * pictures, (1 - judged) * pictures
+    odds = right * math.log(half / max(chance, 1e-9)) + wrong * math.log((1 - half) / (1 - chance))
+    return 1 / (1 + math.exp(min(odds, 700)))
 
 
 def _listed(names: list[str]) -> str:
