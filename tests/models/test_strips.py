@@ -1,42 +1,28 @@
 """Convolution of a picture alone by strips against PyTorch's in float64."""
 
 import random
-from dataclasses import dataclass
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.models.settled import LEAST_GAIN_BY_STRIPS
 from alexnet.models.strips import FEWEST, Strips, best_side, gain, strips_a_line
+from tests.models.convolutions import Case
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="oneDNN is not there")  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
-class Case:
-    channels: int
-    filters: int
-    kernel: int
-    maps: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
-    groups: int = 1
-
-    def tensors(self) -> list[Tensor]:
-        """Input, weights, biases."""
-        torch.manual_seed(0)
-        weights = torch.randn(self.filters, self.channels // self.groups, self.kernel, self.kernel)
-        input = torch.randn(1, self.channels, *self.maps)
-        return [input.contiguous(memory_format=torch.channels_last), weights, torch.randn(self.filters)]
+class Striped(Case):
+    def strips(self, weights: Tensor, biases: Tensor, *, rectified: bool) -> Strips:
+        return Strips(weights, biases, self.padding, self.maps, self.groups, rectified=rectified)
 
     def difference(self, *, rectified: bool = False) -> float:
         """The norm of what PyTorch in float64 says otherwise, as a share of the answer's."""
-        input, weights, biases = self.tensors()
+        given = self.tensors(1, torch.float32)
         with torch.inference_mode():
-            strips = Strips(weights, biases, self.padding, self.maps, self.groups, rectified=rectified)
-            found = strips(input)
-        expected = F.conv2d(input.double(), weights.double(), biases.double(), 1, self.padding, groups=self.groups)
+            found = self.strips(given[1], given[2], rectified=rectified)(given[0])
+        expected = self.by_pytorch([each.double() for each in given])
         expected = expected.relu() if rectified else expected
         assert found.shape == expected.shape
         assert found.is_contiguous(memory_format=torch.channels_last)
@@ -44,13 +30,13 @@ class Case:
 
 
 CASES = {
-    "torchvision's conv3": Case(192, 384, 3, (13, 13), (1, 1)),
-    "two groups": Case(64, 96, 3, (13, 13), (1, 1), 2),
-    "5 × 5": Case(32, 48, 5, (27, 27), (2, 2)),
-    "not padded": Case(16, 24, 3, (15, 15)),
-    "higher than wide": Case(8, 8, 3, (20, 11), (1, 0)),
-    "wider than high": Case(8, 8, 2, (5, 40), (0, 2)),
-    "few strips": Case(8, 8, 3, (3, 3)),
+    "torchvision's conv3": Striped(192, 384, 3, (13, 13), padding=(1, 1)),
+    "two groups": Striped(64, 96, 3, (13, 13), padding=(1, 1), groups=2),
+    "5 × 5": Striped(32, 48, 5, (27, 27), padding=(2, 2)),
+    "not padded": Striped(16, 24, 3, (15, 15)),
+    "higher than wide": Striped(8, 8, 3, (20, 11), padding=(1, 0)),
+    "wider than high": Striped(8, 8, 2, (5, 40), padding=(0, 2)),
+    "few strips": Striped(8, 8, 3, (3, 3)),
 }
 
 
@@ -66,23 +52,25 @@ def test_whatever_the_shape() -> None:
     for _ in range(150):
         groups = draw(1, 3)
         kernel, maps = draw(2, 5), (draw(5, 30), draw(5, 30))
-        case = Case(groups * draw(1, 9), groups * draw(1, 9), kernel, maps, (draw(0, 3), draw(0, 3)), groups)
+        case = Striped(groups * draw(1, 9), groups * draw(1, 9), kernel, maps, 1, (draw(0, 3), draw(0, 3)), groups)
         assert case.difference() < 1e-5, case
         sides.add((kernel, best_side(kernel, maps[1] + 2 * case.padding[1] - kernel + 1)))
     assert len(sides) > 12
 
 
 def test_a_map_in_pytorchs_first_order_is_taken_too() -> None:
-    input, weights, biases = CASES["not padded"].tensors()
+    case = CASES["not padded"]
+    input, weights, biases = case.tensors(1, torch.float32)
     with torch.inference_mode():
-        strips = Strips(weights, biases, (0, 0), (15, 15), 1, rectified=False)
+        strips = case.strips(weights, biases, rectified=False)
         assert torch.equal(strips(input), strips(input.contiguous()))
 
 
 def test_weights_are_copies() -> None:
-    input, weights, biases = CASES["not padded"].tensors()
+    case = CASES["not padded"]
+    input, weights, biases = case.tensors(1, torch.float32)
     with torch.inference_mode():
-        strips = Strips(weights, biases, (0, 0), (15, 15), 1, rectified=True)
+        strips = case.strips(weights, biases, rectified=True)
         before = strips(input)
         weights.zero_()
         biases.zero_()

@@ -1,28 +1,18 @@
 """Convolution by tiles: answers and gradients against PyTorch's own, in float64 and in float32."""
 
 import random
-from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from alexnet.models import at_points, winograd
 from alexnet.models.at_points import AtPoints
 from alexnet.models.tiling import Tiling, best_tiling
+from tests.models.convolutions import Case
 
 
-@dataclass(frozen=True)
-class Case:
-    channels: int
-    filters: int
-    kernel: int
-    maps: tuple[int, int]
-    stride: int = 1
-    padding: tuple[int, int] = (0, 0)
-    groups: int = 1
-
+class Tiled(Case):
     @property
     def tiling(self) -> Tiling:
         found = best_tiling(self.kernel, self.stride, self.padding, self.maps, 64)
@@ -30,32 +20,25 @@ class Case:
         return found
 
     def tensors(self, count: int, dtype: torch.dtype) -> list[Tensor]:
-        """Input, weights, biases."""
-        torch.manual_seed(0)
-        weights = torch.randn(self.filters, self.channels // self.groups, self.kernel, self.kernel, dtype=dtype)
-        input = torch.randn(count, self.channels, *self.maps, dtype=dtype)
-        given = [input.contiguous(memory_format=torch.channels_last), weights, torch.randn(self.filters, dtype=dtype)]
-        return [each.requires_grad_() for each in given]
+        """The same, of which gradients are asked for."""
+        return [each.requires_grad_() for each in super().tensors(count, dtype)]
 
     def by_tiles(self, given: list[Tensor]) -> Tensor:
         return winograd.convolve(given[0], given[1], given[2], self.tiling, self.groups)
 
-    def by_pytorch(self, given: list[Tensor]) -> Tensor:
-        return F.conv2d(given[0], given[1], given[2], self.stride, self.padding, groups=self.groups)
-
 
 CASES = {
-    "tiles fit": Case(6, 8, 3, (12, 12)),
-    "tiles stand out": Case(6, 8, 3, (13, 10), padding=(1, 1)),
-    "5 × 5": Case(4, 6, 5, (26, 23), padding=(2, 2)),
-    "2 × 2": Case(4, 6, 2, (9, 9)),
-    "4 × 4": Case(4, 6, 4, (9, 11)),
-    "padded unequally": Case(4, 6, 3, (8, 9), padding=(1, 0)),
-    "grouped": Case(8, 6, 5, (27, 27), padding=(2, 2), groups=2),
-    "strided": Case(3, 8, 11, (63, 67), stride=4),
-    "strided, pixels left over": Case(3, 8, 11, (66, 64), stride=4, padding=(2, 2)),
-    "strided, stride divides the kernel": Case(3, 4, 6, (20, 21), stride=3),
-    "one window": Case(4, 6, 5, (5, 5)),
+    "tiles fit": Tiled(6, 8, 3, (12, 12)),
+    "tiles stand out": Tiled(6, 8, 3, (13, 10), padding=(1, 1)),
+    "5 × 5": Tiled(4, 6, 5, (26, 23), padding=(2, 2)),
+    "2 × 2": Tiled(4, 6, 2, (9, 9)),
+    "4 × 4": Tiled(4, 6, 4, (9, 11)),
+    "padded unequally": Tiled(4, 6, 3, (8, 9), padding=(1, 0)),
+    "grouped": Tiled(8, 6, 5, (27, 27), padding=(2, 2), groups=2),
+    "strided": Tiled(3, 8, 11, (63, 67), stride=4),
+    "strided, pixels left over": Tiled(3, 8, 11, (66, 64), stride=4, padding=(2, 2)),
+    "strided, stride divides the kernel": Tiled(3, 4, 6, (20, 21), stride=3),
+    "one window": Tiled(4, 6, 5, (5, 5)),
 }
 
 
@@ -113,7 +96,7 @@ def test_layouts(layout: torch.memory_format) -> None:
 
 def test_a_part_of_larger_maps_is_taken_as_it_lies() -> None:
     case = CASES["tiles fit"]
-    whole, *rest = Case(6, 8, 3, (15, 14)).tensors(3, torch.float64)
+    whole, *rest = Tiled(6, 8, 3, (15, 14)).tensors(3, torch.float64)
     given = [whole[:, :, :12, :12], *rest]
     assert max(differences([case.by_tiles(given)], [case.by_pytorch(given)])) < 1e-13
 
@@ -154,7 +137,7 @@ def test_whatever_the_shape() -> None:
         maps = draw(range(4, 40)), draw(range(4, 40))
         if best_tiling(kernel, stride, pad, maps, 64) is None:
             continue
-        case = Case(2, 3, kernel, maps, stride, pad)
+        case = Tiled(2, 3, kernel, maps, stride, pad)
         given = case.tensors(2, torch.float64)
         expected = with_gradients(case.by_pytorch(given), given)
         assert max(differences(with_gradients(case.by_tiles(given), given), expected)) < 1e-12, case
